@@ -1,0 +1,137 @@
+"""Options that several commands share, and the network they ask for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from archdsl.language.diagnostics import ArchError
+from archdsl.language.limits import LIMIT_NAMES, Limits
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from archdsl.api import Network
+
+Command = Callable[..., Any]
+
+
+def network_options(command: Command) -> Command:
+    """FILE, `--network`, `--set`, `--input`, `--limit`."""
+    for option in reversed(_NETWORK):
+        command = option(command)
+    return command
+
+
+def weight_options(command: Command) -> Command:
+    """`--weights` and `--seed`."""
+    for option in reversed(_WEIGHTS):
+        command = option(command)
+    return command
+
+
+def _setting(text: str, what: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise click.BadParameter(f"{text!r} is not of the form {what}")
+    return name.strip(), value.strip()
+
+
+def parameters(ctx: click.Context, option: click.Parameter, texts: tuple[str, ...]) -> dict[str, object]:
+    """`--set name=value`: the value is an expression of the language."""
+    found = {}
+    for text in texts:
+        name, value = _setting(text, "name=value, e.g. classes=10")
+        found[name] = _expression(value)
+    return found
+
+
+def _expression(text: str) -> object:
+    from archdsl.graph.evaluate import Place, evaluate
+    from archdsl.graph.functions import BUILTINS
+    from archdsl.graph.values import Env
+    from archdsl.language.parse import parse
+    from archdsl.language.source import Source
+
+    try:
+        let = parse(Source("--set", f"let value = {text}"), Limits()).lets[0]
+        return evaluate(let.value, Place(Env(dict(BUILTINS)), None, _no_stage, Limits()))
+    except (ArchError, IndexError) as failure:
+        reason = failure.diagnostics[0].message if isinstance(failure, ArchError) else "it is empty"
+        raise click.BadParameter(f'{text!r} is not a value: {reason} (a string is written as "...")') from None
+
+
+def _no_stage(path: object) -> object:
+    raise click.BadParameter("a parameter cannot be a tensor")
+
+
+def shapes(ctx: click.Context, option: click.Parameter, texts: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+    """`--input image=3x299x299`."""
+    found = {}
+    for text in texts:
+        name, value = _setting(text, "name=CxHxW, e.g. image=3x299x299")
+        if not re.fullmatch(r"[1-9]\d*(x[1-9]\d*)*", value) or len(value) > 100:
+            raise click.BadParameter(f"{value!r} is not a shape such as 3x299x299")
+        found[name] = tuple(map(int, value.split("x")))
+    return found
+
+
+def limits(ctx: click.Context, option: click.Parameter, texts: tuple[str, ...]) -> Limits:
+    """`--limit layers=100000`."""
+    found = {}
+    for text in texts:
+        name, value = _setting(text, "name=number, e.g. layers=100000")
+        if name not in LIMIT_NAMES:
+            raise click.BadParameter(f"there is no limit {name!r}; there are {', '.join(LIMIT_NAMES)}")
+        if not value.replace("_", "").isdigit() or len(value) > 25:
+            raise click.BadParameter(f"{value!r} is not a whole number")
+        found[name.replace("-", "_")] = int(value)
+    assert set(found) <= {field.name for field in fields(Limits)}
+    return Limits(**found)
+
+
+_NETWORK = (
+    click.argument("file"),
+    click.option("--network", metavar="NAME", help="Network of the file; its first where none is named."),
+    click.option("--set", "parameters", multiple=True, metavar="NAME=VALUE", callback=parameters,
+                 help="Override a parameter of the network (repeatable)."),
+    click.option("--input", "inputs", multiple=True, metavar="NAME=CxHxW", callback=shapes,
+                 help="Override an input's shape, e.g. image=3x299x299."),
+    click.option("--limit", "limits", multiple=True, metavar="NAME=N", callback=limits,
+                 help=f"Raise a limit: {', '.join(LIMIT_NAMES)}."),
+)  # fmt: skip
+_WEIGHTS = (
+    click.option("--weights", metavar="F", help="Weights by name (.npz); initialized by the spec without it."),
+    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the initialization."),
+)  # fmt: skip
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+
+
+def load_network(
+    file: str, network: str | None, parameters: dict[str, object], inputs: dict[str, tuple[int, ...]], limits: Limits,
+    quiet: bool = False,
+) -> Network:  # fmt: skip
+    """The checked network that the options ask for; its warnings are shown."""
+    from archdsl.api import load_with
+    from archdsl.cli.show import show_diagnostics
+
+    loaded = load_with(file, network, parameters, inputs, limits)
+    warnings = [diagnostic for diagnostic in loaded.diagnostics if diagnostic.severity != "note"]
+    if warnings and not quiet:
+        show_diagnostics(warnings)
+    return loaded
+
+
+def load_weights(loaded: Network, path: str | None, seed: int) -> dict[str, np.ndarray]:
+    """The network's weights: from a file, else initialized."""
+    weights = loaded.initialize(seed)
+    if path is None:
+        return weights
+    from archdsl.weights.match import merge
+    from archdsl.weights.read import read_weights
+
+    return merge(weights, read_weights(path))

@@ -1,0 +1,123 @@
+"""Applying an op to tensors: a new layer, or a diagnostic that says why it cannot be."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from archdsl.graph.bind import Bound
+from archdsl.graph.blame import blame
+from archdsl.graph.functions import PADDING_WORDS
+from archdsl.graph.graph import Layer, TensorRef, add_node
+from archdsl.graph.state import Here, Stop, Value, too_many
+from archdsl.graph.values import POISON, Tensor
+from archdsl.language import syntax as s
+from archdsl.language.diagnostics import Diagnostic, Fix, error
+from archdsl.language.source import Span
+from archdsl.ops.base import Op, ShapeError, TensorType, Weight
+from archdsl.ops.pooling import AvgPool, LPPool, MaxPool
+
+LITERAL = re.compile(r"[\d_]+|\[[\d_, ]+\]|" + "|".join(PADDING_WORDS))
+
+
+def apply(
+    op: Op, bound: Bound, call: s.Call | s.Combinator, inputs: tuple[Value, ...], path: str, here: Here,
+    source: Value | None = None, branches: tuple[Span, ...] = (),
+) -> Value:  # fmt: skip
+    """The op's (first) result as a new layer at `path`. `source` is what the branches of a merge forked from."""
+    tensors = tuple(value for value in inputs if isinstance(value, Tensor))
+    if len(tensors) < len(inputs):
+        here.e.results[path] = POISON
+        return POISON
+    span = call.name_span if isinstance(call, s.Call) else call.word_span
+    try:
+        outputs, weights = _infer(op, tuple(tensor.type for tensor in tensors), here)
+        _check_limits(outputs, weights, span, here)
+        _check_training(tensors, span, here)
+    except ShapeError as refusal:
+        _report(refusal, op, bound, call, tensors, here, source, branches)
+        here.e.results[path] = POISON
+        return POISON
+    layer = Layer(
+        path, op, tuple(t.ref for t in tensors), tuple(t.type for t in tensors), outputs, span, here.stack,
+        here.training, path, weights,
+    )  # fmt: skip
+    here.e.calls[path] = (call, bound)
+    _warn(layer, bound, here)
+    return _enter(layer, here)
+
+
+def _infer(op: Op, types: tuple[TensorType, ...], here: Here) -> tuple[tuple[TensorType, ...], tuple[Weight, ...]]:
+    """Results and weights; equal ops on equal types are inferred once."""
+    key = (op, types)
+    if key not in here.e.inferred:
+        here.e.inferred[key] = (op.infer(types), op.weights(types))
+    return here.e.inferred[key]
+
+
+def _check_limits(outputs: tuple[TensorType, ...], weights: tuple[Weight, ...], span: Span, here: Here) -> None:
+    limits = here.e.limits
+    here.e.layers += 1
+    if here.e.layers > limits.layers:
+        raise too_many("layers", limits.layers, span)
+    largest = max([tensor.elements for tensor in outputs] + [weight.elements for weight in weights])
+    if largest > limits.elements:
+        message = f"a tensor of {largest:,} numbers is too large; the limit is {limits.elements:,}"
+        help = "raise it with `--limit elements=...` if this is meant"
+        raise Stop([Diagnostic("limit-elements", message, span, help=help, stack=here.stack)])
+
+
+def _check_training(tensors: tuple[Tensor, ...], span: Span, here: Here) -> None:
+    if here.training or not any(tensor.training_only for tensor in tensors):
+        return
+    message = "a deployed layer reads a tensor that exists in training only"
+    raise error("training-only", message, span, help="mark this statement `training` as well, or read another tensor")
+
+
+def _enter(layer: Layer, here: Here) -> Value:
+    add_node(here.e.nodes, layer)
+    results = [Tensor(TensorRef(layer.path, i), t, layer.training_only) for i, t in enumerate(layer.output_types)]
+    here.e.results[layer.path] = results[0]
+    for name, result in zip(layer.op.results(layer.input_types), results, strict=False):
+        here.e.results[f"{layer.path}.{name}"] = result
+    return results[0]
+
+
+def _report(
+    refusal: ShapeError, op: Op, bound: Bound, call: s.Call | s.Combinator, tensors: tuple[Tensor, ...], here: Here,
+    source: Value | None, branches: tuple[Span, ...],
+) -> None:  # fmt: skip
+    span = call.name_span if isinstance(call, s.Call) else call.word_span
+    argument = bound.spans.get(refusal.argument or "")
+    shown = argument or span
+    shapes = () if op.combinator else (f"input: {', '.join(str(tensor.type) for tensor in tensors)}",)
+    diagnostic = Diagnostic(
+        refusal.code, refusal.message, shown, label=refusal.label, notes=(*refusal.notes, *shapes), help=refusal.help
+    )  # fmt: skip
+    fixes: tuple[Fix, ...] = ()
+    if argument is not None and LITERAL.fullmatch(argument.text):
+        texts = refusal.replacements
+        fixes = tuple(Fix(f"write `{refusal.argument} = {text}`", argument, text) for text in texts)
+    if op.combinator:
+        label, labels, fixes = blame(op, tensors, here, source, branches)
+        diagnostic = replace(diagnostic, label=label, labels=labels)
+    here.e.report(diagnostic, here.stack, fixes)
+
+
+def _warn(layer: Layer, bound: Bound, here: Here) -> None:
+    """Floor pooling that leaves out real rows, unless the spec says `ceil` in so many words."""
+    if not isinstance(layer.op, MaxPool | AvgPool | LPPool) or layer.op.kernel == "global" or "ceil" in bound.values:
+        return
+    geometry = layer.op.geometry(layer.input_types)
+    for axis, size in enumerate(geometry.input):
+        reach = geometry.dilation[axis] * (geometry.kernel[axis] - 1) + 1
+        covered = (geometry.output[axis] - 1) * geometry.stride[axis] + reach - geometry.padding[axis][0]
+        if covered >= size:
+            continue
+        message = f"the last {size - covered} of {size} rows or columns are not seen by any window"
+        diagnostic = Diagnostic(
+            "pool-drops-rows", message, layer.span, "warning", notes=(geometry.arithmetic()[axis],),
+            help=f"say `ceil = true` (Caffe's rule: {geometry.output[axis] + 1} outputs) or `ceil = false` (as it is)",
+        )  # fmt: skip
+        here.e.report(diagnostic, here.stack)
+        return

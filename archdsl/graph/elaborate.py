@@ -1,0 +1,412 @@
+"""Bodies to layers: chains, labels, branches, loops and block instances.
+
+Total: blocks cannot contain themselves, loops run over finished lists, and every statement and layer counts
+against a limit. A failed element becomes poison: it is reported once and nothing that depends on it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from archdsl.graph.apply import apply
+from archdsl.graph.bind import bind_block, bind_op
+from archdsl.graph.claims import claims_of
+from archdsl.graph.estimate import least_layers, least_statements
+from archdsl.graph.evaluate import evaluate, truth
+from archdsl.graph.graph import Output, Scope, Stage
+from archdsl.graph.lint import calls_in
+from archdsl.graph.state import Here, Naming, Stop, Value, too_many
+from archdsl.graph.values import POISON, Env, Poisoned, Tensor, kind_of
+from archdsl.language import syntax as s
+from archdsl.language.diagnostics import ArchError, Diagnostic, Frame, error
+from archdsl.language.similar import did_you_mean
+from archdsl.language.source import Span
+from archdsl.ops import OPS
+from archdsl.ops.base import Init, Op
+
+Statements = dict[type[s.Statement], Callable[[Any, Value | None, Here], Value | None]]
+
+
+def run_body(body: s.Body, value: Value | None, here: Here) -> Value | None:
+    """The value after the last statement; `let` names are seen by what follows them in this body only."""
+    here = here.inner(env=Env({}, here.env))
+    for statement in body.statements:
+        value = run_statement(statement, value, here)
+    return value
+
+
+def run_statement(statement: s.Statement, value: Value | None, here: Here) -> Value | None:
+    """The value that flows into the next statement; poison where this one failed."""
+    here.e.count_statement(statement.span)
+    try:
+        return _STATEMENTS[type(statement)](statement, value, here)
+    except Stop:
+        raise
+    except ArchError as failure:
+        here.e.reject(failure, here.stack)
+    except Poisoned:
+        pass
+    return value if isinstance(statement, s.Let) else POISON
+
+
+def run_let(statement: s.Let, value: Value | None, here: Here) -> Value | None:
+    here.env.names[statement.name] = POISON  # stays if the expression fails
+    here.env.names[statement.name] = evaluate(statement.value, here.place(value))
+    return value
+
+
+def run_stage(statement: s.Stage, value: Value | None, here: Here) -> Value | None:
+    clauses = statement.clauses
+    if clauses.preprocess:
+        raise error("syntax-error", "`preprocess` belongs to an `input`", clauses.preprocess[0].span)
+    start = value if clauses.origin is None else tensor_of(clauses.origin, value, here)
+    if clauses.training is None:
+        return _with_claims(statement.chain, clauses, start, here)
+    result = _with_claims(statement.chain, clauses, start, here.inner(training=True))
+    _training_output(statement, result, here)
+    return value  # a side branch: what follows reads what came before
+
+
+def tensor_of(node: s.Expression, value: Value | None, here: Here) -> Value:
+    """The tensor an expression names; raises where it is something else."""
+    found = evaluate(node, here.place(value))
+    if not isinstance(found, Tensor):
+        raise error("not-a-tensor", f"a tensor is needed here, not {kind_of(found)}", node.span)
+    return found
+
+
+def _training_output(statement: s.Stage, result: Value | None, here: Here) -> None:
+    label = statement.chain.links[0].label
+    if label is None:
+        help = "give it a name: `loss1: ... training weight = 0.3`"
+        raise error("syntax-error", "a training-only part needs a label", statement.span, help=help)
+    settings = {named.name: evaluate(named.value, here.place(None)) for named in statement.clauses.training or ()}
+    unknown = next((named for named in statement.clauses.training or () if named.name != "weight"), None)
+    if unknown is not None:
+        message = f"`training` has no setting `{unknown.name}`"
+        raise error("unknown-argument", message, unknown.name_span, notes=("it takes weight",))
+    weight = settings.get("weight")
+    if weight is not None and (isinstance(weight, bool) or not isinstance(weight, int | float)):
+        raise error("argument-type", f"`weight` is a number, not {kind_of(weight)}", statement.span)
+    if isinstance(result, Tensor):
+        name = here.naming.join(label_text(label, here))
+        here.e.outputs.append(Output(name, result.ref, result.type, True, weight))
+
+
+def _with_claims(chain: s.Chain, clauses: s.Clauses, value: Value | None, here: Here) -> Value | None:
+    before = here.naming.position
+    result = run_chain(chain, value, here)
+    if clauses.expects:
+        path = _claimed_path(chain, before, here)
+        here.e.claims += claims_of("expect", path, clauses.expects, here.place(value), result)
+    return result
+
+
+def _claimed_path(chain: s.Chain, before: int, here: Here) -> str | None:
+    """The path whose layers a statement's claims count; None where several unlabelled elements have no common one."""
+    label = chain.links[0].label
+    if label is not None:
+        return here.naming.join(label_text(label, here))
+    return here.naming.join(str(before)) if len(chain.links) == 1 else None
+
+
+# Chains and labels ----------------------------------------------------------------------------------------------------
+
+
+def run_chain(chain: s.Chain, value: Value | None, here: Here) -> Value | None:
+    """A label before a chain names all of it; a label inside names one element."""
+    first, *rest = chain.links
+    if first.label is not None:
+        return run_labelled(first.label, [first, *rest], value, here)
+    value = run_element(first.element, value, here)
+    return _run_rest(rest, value, here)
+
+
+def _run_rest(links: list[s.Link], value: Value | None, here: Here) -> Value | None:
+    for link in links:
+        if link.label is None:
+            value = run_element(link.element, value, here)
+        else:
+            value = run_labelled(link.label, [link], value, here)
+    return value
+
+
+def run_labelled(label: s.LabelName, links: list[s.Link], value: Value | None, here: Here) -> Value | None:
+    """The label names a single call itself, or the layer with weights before weight-free ones, or a scope."""
+    path = here.naming.label(label_text(label, here), label.span)
+    here.e.results.setdefault(path, POISON)  # stays if what it labels fails
+    layers_before = here.e.layers
+    first = _chosen(links[0].element, value, here)
+    if isinstance(first, s.Call) and (len(links) == 1 or _is_head(first, links[1:], here)):
+        result: Value | None = run_call(first, value, here, path)
+        tail = here.inner(naming=Naming(path, position=1))
+    else:
+        here.e.scopes[path] = Scope(path, label.span)
+        tail = here.inner(naming=Naming(path))
+        result = run_element(first, value, tail)
+    result = _run_rest(links[1:], result, tail)
+    if result is None:
+        raise error("not-a-tensor", "nothing flows in here", label.span)
+    here.e.results[path] = result
+    if isinstance(result, Tensor) and here.e.layers > layers_before:
+        here.e.stages[path] = Stage(path, result.ref, result.type, label.span, here.training)
+    return result
+
+
+def label_text(label: s.LabelName, here: Here) -> str:
+    """The label with its `{expressions}` put in."""
+    parts = [part if isinstance(part, str) else _interpolated(part, here) for part in label.parts]
+    return "".join(parts)
+
+
+def _interpolated(node: s.Expression, here: Here) -> str:
+    value = evaluate(node, here.place(None))
+    text = str(value)
+    if isinstance(value, bool | float | tuple | dict | Tensor | Init) or not text.replace("_", "a").isalnum():
+        message = f"a label can contain a whole number or a name, not {kind_of(value)}"
+        raise error("argument-type", message, node.span)
+    return text
+
+
+def _is_head(first: s.Call, rest: list[s.Link], here: Here) -> bool:
+    """Whether the label belongs to the first layer: it has weights, and all that follows has none."""
+    op = OPS.get(first.name)
+    if op is None or not op.weighted:
+        return False
+    return all(link.label is None and _weight_free(link.element, here) for link in rest)
+
+
+def _weight_free(element: s.Element, here: Here) -> bool:
+    if not isinstance(element, s.Call):
+        return False
+    if element.name in OPS:
+        return not OPS[element.name].weighted
+    block = here.e.program.blocks.get(element.name)
+    calls = calls_in(block.body) if block else iter(())
+    return block is not None and all(_weight_free(call, here) for call in calls)
+
+
+# Elements -------------------------------------------------------------------------------------------------------------
+
+
+def run_element(element: s.Element, value: Value | None, here: Here) -> Value | None:
+    return _ELEMENTS[type(element)](element, value, here)
+
+
+def _chosen(element: s.Element, value: Value | None, here: Here) -> s.Element:
+    """The element that `a if c else b` comes to."""
+    while isinstance(element, s.ChosenElement):
+        place = here.place(value)
+        options = (option for option, condition in element.options if truth(condition, place))
+        element = next(options, element.otherwise)
+    return element
+
+
+def run_chosen(element: s.ChosenElement, value: Value | None, here: Here) -> Value | None:
+    return run_element(_chosen(element, value, here), value, here)
+
+
+def run_call(call: s.Call, value: Value | None, here: Here, path: str | None = None) -> Value:
+    """An op, or a block instance; without a label it takes the next position."""
+    path = here.naming.number() if path is None else path
+    if value is None:
+        raise error(
+            "no-input", f"nothing flows into `{call.name}`", call.name_span, help="declare an `input` before it"
+        )
+    if call.name in OPS and not OPS[call.name].combinator:
+        return _run_op(OPS[call.name], call, value, here, path)
+    if call.name in here.e.program.blocks:
+        return _run_block(here.e.program.blocks[call.name], call, value, here, path)
+    here.e.results[path] = POISON
+    known = [*here.e.program.blocks, *(name for name, op in OPS.items() if not op.combinator)]
+    guess = did_you_mean(call.name, known, call.name_span)
+    raise error("unknown-op", f"there is no op or block `{call.name}`", call.name_span, **guess)
+
+
+def _run_op(cls: type[Op], call: s.Call, value: Value, here: Here, path: str) -> Value:
+    try:
+        op, bound = bind_op(cls, call, here.place(value), _initial(cls, here))
+    except (ArchError, Poisoned) as failure:
+        here.e.results[path] = POISON
+        if isinstance(failure, ArchError):
+            here.e.reject(failure, here.stack)
+        return POISON
+    return apply(op, bound, call, (value,), path, here)
+
+
+def _initial(cls: type[Op], here: Here) -> dict[str, Init]:
+    """What the network's `initialize` says for this op's weight and bias."""
+    initial = here.e.initial
+    weight = initial.get(cls.name, initial.get("weight"))
+    bias = initial.get("bias")
+    return {name: init for name, init in (("init", weight), ("bias_init", bias)) if init is not None}
+
+
+def _run_block(block: s.Block, call: s.Call, value: Value, here: Here, path: str) -> Value:
+    frame = Frame(path, call.name_span)
+    if len(here.stack) >= here.e.limits.nesting:
+        raise error("limit-nesting", f"blocks are nested more than {here.e.limits.nesting} deep", call.name_span)
+    env = Env({}, here.e.globals(block))
+    inside = here.inner(
+        env=env, naming=Naming(path), entry=value, root=path, stack=(*here.stack, frame), network=False
+    )  # fmt: skip
+    bound = bind_block(
+        block.name, block.parameters, call.arguments, call.name_span, here.place(value), inside.place(value)
+    )  # fmt: skip
+    shown = tuple((name, bound.values[name]) for name in bound.values)
+    here.e.scopes[path] = Scope(path, call.span, block.name, shown, block.body.docstring)
+    layers_before = here.e.layers
+    result = run_body(block.body, value, inside)
+    assert result is not None
+    here.e.results[path] = result
+    if isinstance(result, Tensor) and here.e.layers > layers_before:
+        here.e.stages[path] = Stage(path, result.ref, result.type, call.name_span, here.training)
+    return result
+
+
+def run_reference(element: s.ReferenceElement, value: Value | None, here: Here) -> Value:
+    found = here.resolve(element.path)
+    assert isinstance(found, Tensor) or found is POISON
+    return found  # type: ignore[return-value]
+
+
+def run_incoming(element: s.IncomingElement, value: Value | None, here: Here) -> Value | None:
+    if here.entry is None:
+        raise error("not-a-tensor", "`in` is what flows into a block; a network has its inputs", element.span)
+    return here.entry
+
+
+def run_skip(element: s.Skip, value: Value | None, here: Here) -> Value | None:
+    return value
+
+
+def run_braces(element: s.Braces, value: Value | None, here: Here) -> Value | None:
+    return run_body(element.body, value, here)
+
+
+def run_repeat(element: s.Repeat, value: Value | None, here: Here) -> Value | None:
+    for _ in _counted(element, value, here):
+        value = run_body(element.body, value, here)
+    return value
+
+
+def _counted(element: s.Repeat, value: Value | None, here: Here) -> range:
+    count = evaluate(element.count, here.place(value))
+    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+        message = f"`repeat` needs a whole number of at least 0, not {kind_of(count)}"
+        raise error("bad-loop", message, element.count.span)
+    _refuse_hopeless(count, element.body, element.count.span, here)
+    return range(count)
+
+
+def _refuse_hopeless(count: int, body: s.Body, span: Span, here: Here) -> None:
+    """Refuse before unrolling what is bound to pass a limit, so that 10**12 layers cost no time."""
+    limits = here.e.limits
+    layers = count * least_layers(body, here)
+    if here.e.layers + layers > limits.layers:
+        raise too_many("layers", limits.layers, span, layers)
+    statements = count * least_statements(body, here)
+    if here.e.statements + statements > limits.statements:
+        raise too_many("statements", limits.statements, span, statements)
+
+
+def run_loop(element: s.Loop, value: Value | None, here: Here) -> Value | None:
+    for env in _iterations(element, value, here):
+        value = run_body(element.body, value, here.inner(env=env))
+    return value
+
+
+def _iterations(element: s.Loop, value: Value | None, here: Here) -> list[Env]:
+    items = evaluate(element.items, here.place(value))
+    if isinstance(items, dict):
+        items = tuple(items)
+    if not isinstance(items, tuple):
+        raise error("bad-loop", f"`for` needs a list or a map, not {kind_of(items)}", element.items.span)
+    _refuse_hopeless(len(items), element.body, element.items.span, here)
+    if len(element.names) == 1:
+        return [Env({element.names[0]: item}, here.env) for item in items]
+    return [Env({element.names[0]: i, element.names[1]: item}, here.env) for i, item in enumerate(items)]
+
+
+def run_conditional(element: s.Conditional, value: Value | None, here: Here) -> Value | None:
+    body = _branch_taken(element, value, here)
+    return run_body(body, value, here) if body else value
+
+
+def _branch_taken(element: s.Conditional, value: Value | None, here: Here) -> s.Body | None:
+    place = here.place(value)
+    return next((body for condition, body in element.branches if truth(condition, place)), element.otherwise)
+
+
+# Merges ---------------------------------------------------------------------------------------------------------------
+
+
+def run_combinator(element: s.Combinator, value: Value | None, here: Here) -> Value:
+    """Every statement of the body is a branch that receives the current value."""
+    cls = OPS[element.word]
+    op, bound = bind_op(cls, element, here.place(value), {})
+    inside = here.inner(env=Env({}, here.env))
+    branches = list(_branches(element.body, value, inside))
+    if not branches:
+        raise error("empty-body", f"`{element.word}` has no branches", element.word_span)
+    spans = tuple(span for span, _ in branches)
+    values = tuple(POISON if result is None else result for _, result in branches)
+    if len(branches) == 1 and all(isinstance(v, Tensor) for v in values):
+        message = f"`{element.word}` has a single branch, so it changes nothing"
+        here.e.report(Diagnostic("few-branches", message, element.word_span, "warning"), here.stack)
+    return apply(op, bound, element, values, here.naming.merge(element.word), here, value, spans)
+
+
+def _branches(body: s.Body, value: Value | None, here: Here) -> Iterator[tuple[Span, Value | None]]:
+    """Statements as branches; an unlabelled loop or conditional contributes each of its own statements."""
+    for statement in body.statements:
+        inner = _spread(statement)
+        if inner is None:
+            result = run_statement(statement, value, here)
+            if not isinstance(statement, s.Let):
+                yield statement.span, result
+            continue
+        here.e.count_statement(statement.span)
+        for part, env in _parts(inner, value, here):
+            yield from _branches(part, value, here.inner(env=Env({}, env)))
+
+
+def _spread(statement: s.Statement) -> s.Repeat | s.Loop | s.Conditional | None:
+    if not isinstance(statement, s.Stage) or len(statement.chain.links) > 1:
+        return None
+    clauses = statement.clauses
+    link = statement.chain.links[0]
+    if link.label or clauses.expects or clauses.origin or clauses.training is not None:
+        return None
+    return link.element if isinstance(link.element, s.Repeat | s.Loop | s.Conditional) else None
+
+
+def _parts(element: s.Repeat | s.Loop | s.Conditional, value: Value | None, here: Here) -> list[tuple[s.Body, Env]]:
+    if isinstance(element, s.Conditional):
+        body = _branch_taken(element, value, here)
+        return [(body, here.env)] if body else []
+    if isinstance(element, s.Loop):
+        return [(element.body, env) for env in _iterations(element, value, here)]
+    return [(element.body, here.env) for _ in _counted(element, value, here)]
+
+
+_ELEMENTS: Mapping[type[s.Element], Callable[[Any, Value | None, Here], Value | None]] = {
+    s.Call: run_call,
+    s.ChosenElement: run_chosen,
+    s.ReferenceElement: run_reference,
+    s.IncomingElement: run_incoming,
+    s.Skip: run_skip,
+    s.Braces: run_braces,
+    s.Repeat: run_repeat,
+    s.Loop: run_loop,
+    s.Conditional: run_conditional,
+    s.Combinator: run_combinator,
+}
+_STATEMENTS: Statements = {s.Let: run_let, s.Stage: run_stage}
+
+
+def register_statement(kind: type[s.Statement], rule: Callable[[Any, Value | None, Here], Value | None]) -> None:
+    """Enter the rule of a statement that only a network's body has (see `archdsl.graph.network`)."""
+    assert kind not in _STATEMENTS
+    _STATEMENTS[kind] = rule

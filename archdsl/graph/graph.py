@@ -1,0 +1,212 @@
+"""The layer graph. Only this module and `archdsl.graph.costs` know networkx."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+import networkx as nx
+
+from archdsl.language.diagnostics import Frame
+from archdsl.language.source import Span
+from archdsl.ops.base import Op, TensorType, Weight
+
+Value = object  # what an expression of the language gives; plain Python data once elaborated
+
+
+@dataclass(frozen=True, slots=True)
+class TensorRef:
+    """Result `index` of the node `path`."""
+
+    path: str
+    index: int = 0
+
+    @property
+    def name(self) -> str:
+        """The tensor's name in ONNX and in messages: the path, with `:index` from the second result on."""
+        return self.path if self.index == 0 else f"{self.path}:{self.index}"
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A declared input; `preprocess` holds the spec's preprocessing as written."""
+
+    path: str
+    type: TensorType
+    span: Span
+    preprocess: tuple[tuple[str, Value], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One application of an op. `module` is the path that owns its weights (itself, unless shared)."""
+
+    path: str
+    op: Op
+    inputs: tuple[TensorRef, ...]
+    input_types: tuple[TensorType, ...]
+    output_types: tuple[TensorType, ...]
+    span: Span
+    stack: tuple[Frame, ...] = ()
+    training_only: bool = False
+    module: str = ""
+    weights: tuple[Weight, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A declared output; training-only ones exist in train mode only and carry their loss weight."""
+
+    name: str
+    tensor: TensorRef
+    type: TensorType
+    training_only: bool = False
+    weight: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A path component that contains layers: a label, or an instance of a block.
+
+    `block` names the block it instantiates and `arguments` its bound parameters; a plain label has
+    neither. `result` is the tensor that `@path` means. `path` "" is the network itself.
+    """
+
+    path: str
+    span: Span
+    block: str | None = None
+    arguments: tuple[tuple[str, Value], ...] = ()
+    docstring: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What a label names: the layers under `path` and the tensor they end in."""
+
+    path: str
+    result: TensorRef
+    type: TensorType
+    span: Span
+    training_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One stated figure. `path` "" is the whole network; `stated` is the text as written.
+
+    `low` and `high` bound the actual value inclusively (exact claims: equal); a shape claim has
+    `shape` instead. `unit` is what the stated number was multiplied by (K = 1000 or 1024 ...).
+    """
+
+    kind: Literal["expect", "published"]
+    path: str
+    quantity: str
+    stated: str
+    span: Span
+    low: float | int | None = None
+    high: float | int | None = None
+    shape: tuple[int, ...] | None = None
+    source: str | None = None
+    because: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A claim held against the graph."""
+
+    claim: Claim
+    actual: int | tuple[int, ...] | None
+    holds: bool
+
+
+@dataclass(frozen=True)
+class Graph:
+    """An elaborated network: `nodes` is a multigraph whose nodes are paths in topological order.
+
+    Every node has an attribute `layer` (`Input` or `Layer`); every edge has `output` (the result
+    index it carries) and `input` (the argument position it feeds).
+    """
+
+    name: str
+    source: str  # the file as the user named it
+    nodes: nx.MultiDiGraph
+    outputs: tuple[Output, ...]
+    scopes: dict[str, Scope]
+    stages: dict[str, Stage]
+    claims: tuple[Claim, ...] = ()
+    parameters: dict[str, Value] = field(default_factory=dict)
+    overridden: tuple[str, ...] = ()  # parameters and inputs changed from outside
+    title: str | None = None
+    docstring: str | None = None
+    digest: str = ""  # SHA-256 of all source text
+
+    @property
+    def inputs(self) -> list[Input]:
+        return [node for node in self._all() if isinstance(node, Input)]
+
+    @property
+    def layers(self) -> list[Layer]:
+        """Layers in topological order, as written."""
+        return [node for node in self._all() if isinstance(node, Layer)]
+
+    @property
+    def deployed(self) -> list[Layer]:
+        """Layers that exist outside training."""
+        return [layer for layer in self.layers if not layer.training_only]
+
+    @property
+    def deployed_outputs(self) -> list[Output]:
+        return [output for output in self.outputs if not output.training_only]
+
+    def layer(self, path: str) -> Layer:
+        """The layer at a path; KeyError if there is none."""
+        node = self.nodes.nodes[path]["layer"]
+        if not isinstance(node, Layer):
+            raise KeyError(path)
+        return node
+
+    def type_of(self, ref: TensorRef) -> TensorType:
+        node: Input | Layer = self.nodes.nodes[ref.path]["layer"]
+        return node.type if isinstance(node, Input) else node.output_types[ref.index]
+
+    def _all(self) -> Iterator[Input | Layer]:
+        return (node for _, node in self.nodes.nodes(data="layer"))
+
+
+@dataclass(frozen=True)
+class CheckedGraph(Graph):
+    """A graph whose shapes, counts and claims were checked; what passes and emitters accept."""
+
+    verdicts: tuple[Verdict, ...] = ()
+
+
+def new_nodes() -> nx.MultiDiGraph:
+    """An empty node graph."""
+    return nx.MultiDiGraph()
+
+
+def add_node(nodes: nx.MultiDiGraph, node: Input | Layer) -> None:
+    """Enter a node and the edges from its inputs; inputs are entered before what uses them."""
+    nodes.add_node(node.path, layer=node)
+    if isinstance(node, Input):
+        return
+    for position, ref in enumerate(node.inputs):
+        nodes.add_edge(ref.path, node.path, output=ref.index, input=position)
+
+
+def nodes_of(items: Iterable[Input | Layer]) -> nx.MultiDiGraph:
+    """A node graph of these, in their order (which must be topological)."""
+    nodes = new_nodes()
+    for item in items:
+        add_node(nodes, item)
+    return nodes
+
+
+def ancestors(graph: Graph, paths: Iterable[str]) -> set[str]:
+    """The paths themselves and every node that they depend on."""
+    found: set[str] = set()
+    for path in paths:
+        if path not in found:
+            found |= nx.ancestors(graph.nodes, path) | {path}
+    return found

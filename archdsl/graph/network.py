@@ -1,0 +1,294 @@
+"""A network of a program, its parameters bound, to a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from archdsl.graph.bind import check_domain, match, missing
+from archdsl.graph.claims import claims_of, units_of
+from archdsl.graph.elaborate import label_text, register_statement, run_body, run_chain, tensor_of
+from archdsl.graph.evaluate import evaluate
+from archdsl.graph.graph import Graph, Input, Output, Scope, TensorRef, add_node
+from archdsl.graph.lint import refuse_recursion
+from archdsl.graph.preprocess import preprocessing
+from archdsl.graph.state import Elaboration, Here, Naming, Stop, Value
+from archdsl.graph.values import POISON, Env, Poisoned, Tensor, kind_of, show
+from archdsl.language import syntax as s
+from archdsl.language.diagnostics import ArchError, error
+from archdsl.language.limits import Limits
+from archdsl.language.program import Program
+from archdsl.language.similar import did_you_mean
+from archdsl.language.source import Span
+from archdsl.ops.base import DTYPE_BYTES, Init, TensorType
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a program: which network, and what is changed from outside."""
+
+    network: str | None = None
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    inputs: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A network with the variants that led to it, the asked-for one first."""
+
+    name: str
+    network: s.Network
+    variants: tuple[s.Variant, ...]
+
+
+def elaborate(program: Program, request: Request) -> tuple[Graph | None, Elaboration]:
+    """The graph (None where something was rejected) and all that was found; raises `ArchError` for a bad request."""
+    refuse_recursion(program)
+    found = resolve(program, request.network)
+    e = Elaboration(program, request.limits, input_override=dict(request.inputs))
+    try:
+        graph = _elaborate(found, request, e)
+    except Stop as stop:
+        e.reject(stop, stop.diagnostics[0].stack)
+        return None, e
+    except ArchError as failure:
+        e.reject(failure, ())
+        return None, e
+    except Poisoned:
+        return None, e
+    rejected = any(diagnostic.severity == "error" for diagnostic in e.diagnostics.values())
+    return (None if rejected else graph), e
+
+
+def resolve(program: Program, name: str | None) -> Resolved:
+    """The network of that name; the first of the file where none is asked for."""
+    own = program.main.networks
+    if name is None and not own:
+        message = f"`{program.main.source.name}` declares no network"
+        raise error("no-network", message, help="a file needs `network NAME { ... }`")
+    if name is None:
+        name = own[0].name
+    if name not in program.networks:
+        guess = did_you_mean(name, program.networks, own[0].name_span) if own else {}
+        known = ", ".join(network.name for network in own)
+        message = f"`{program.main.source.name}` has no network `{name}`"
+        raise error("unknown-network", message, notes=(f"it has {known}",), help=guess.get("help"))
+    return _resolve(program, program.networks[name])
+
+
+def _resolve(program: Program, node: s.Network | s.Variant) -> Resolved:
+    name, variants = node.name, []
+    while isinstance(node, s.Variant):
+        if node in variants:
+            raise error("recursive-block", f"`{node.name}` is a variant of itself", node.name_span)
+        variants.append(node)
+        if node.base not in program.networks:
+            guess = did_you_mean(node.base, program.networks, node.base_span)
+            raise error("unknown-network", f"there is no network `{node.base}`", node.base_span, **guess)
+        node = program.networks[node.base]
+    return Resolved(name, node, tuple(variants))
+
+
+def _elaborate(found: Resolved, request: Request, e: Elaboration) -> Graph:
+    network = found.network
+    env = Env({}, e.globals(network))
+    here = Here(e, env, Naming(""), None, network=True)
+    parameters = _bind(found, request, here)
+    for name in request.inputs:
+        declared = [item.name for item in network.body.statements if isinstance(item, s.InputStatement)]
+        if name not in declared:
+            raise error("unknown-parameter", f"`{found.name}` has no input `{name}`", notes=(f"it has {declared}",))
+    e.scopes[""] = Scope("", network.span, docstring=network.body.docstring)
+    result = run_body(network.body, None, here)
+    _last_output(result, network, e)
+    _header_claims(found, e)
+    digest, title = e.program.digest, e.program.file_of(network).docstring
+    return Graph(
+        found.name, e.program.main.source.name, e.nodes, tuple(e.outputs), e.scopes, e.stages, tuple(e.claims),
+        parameters, tuple(e.overridden), title, network.body.docstring, digest,
+    )  # fmt: skip
+
+
+def _bind(found: Resolved, request: Request, here: Here) -> dict[str, object]:
+    """Parameters from outside, else from the variant, else their defaults, each checked against its domain."""
+    declared = found.network.parameters
+    names = tuple(parameter.name for parameter in declared)
+    for name in request.parameters:
+        if name not in names:
+            guess = did_you_mean(name, names, found.network.name_span)
+            notes = (f"it has {', '.join(names)}",) if names else ("it has no parameters",)
+            message = f"`{found.name}` has no parameter `{name}`"
+            raise error("unknown-parameter", message, notes=notes, help=guess.get("help"))
+    given: dict[str, tuple[s.Expression, s.Variant]] = {}
+    for variant in reversed(found.variants):
+        matched = match(variant.base, names, variant.arguments, variant.base_span)
+        given |= {name: (node, variant) for name, node in matched.items()}
+    missing(
+        found.name,
+        (p.name for p in declared if p.default is None and p.name not in given and p.name not in request.parameters),
+        found.network.name_span,
+    )
+    values: dict[str, object] = {}
+    for parameter in declared:
+        value, span = _declared_value(parameter, given, here)
+        if parameter.name in request.parameters:
+            asked = request.parameters[parameter.name]
+            if asked != value or isinstance(asked, bool) != isinstance(value, bool):
+                here.e.overridden.append(f"`{parameter.name} = {show(asked)}`")
+            value, span = asked, parameter.span
+        check_domain(parameter, value, span, here.place(None))
+        here.env.names[parameter.name] = values[parameter.name] = value
+    return values
+
+
+def _declared_value(
+    parameter: s.Parameter, given: dict[str, tuple[s.Expression, s.Variant]], here: Here
+) -> tuple[object, Span]:
+    if parameter.name in given:
+        node, variant = given[parameter.name]
+        return evaluate(node, Here(here.e, here.e.globals(variant), here.naming, None).place(None)), node.span
+    if parameter.default is None:
+        return None, parameter.span
+    return evaluate(parameter.default, here.place(None)), parameter.default.span
+
+
+def _last_output(result: Value | None, network: s.Network, e: Elaboration) -> None:
+    """The last value is the output where none is declared."""
+    if result is None and not e.diagnostics:
+        raise error("empty-body", f"`{network.name}` has no layers", network.name_span)
+    if any(not output.training_only for output in e.outputs) or not isinstance(result, Tensor):
+        return
+    e.outputs.append(Output("output", result.ref, result.type))
+
+
+def _header_claims(found: Resolved, e: Elaboration) -> None:
+    """Claims on the whole network, and the published tables about it; only the asked-for name's own."""
+    node = found.variants[0] if found.variants else found.network
+    place = Here(e, e.globals(node), Naming(""), None).place(None)
+    _refuse_clauses(node.clauses)
+    e.claims += claims_of("expect", "", node.clauses.expects, place)
+    for table in e.program.published:
+        if table.network not in e.program.networks:
+            guess = did_you_mean(table.network, e.program.networks, table.network_span)
+            raise error("unknown-network", f"there is no network `{table.network}`", table.network_span, **guess)
+        if table.network != found.name:
+            continue
+        units = units_of(table.settings, place)
+        for row in table.rows:
+            path = "" if row.path.text == "total" and "total" not in e.stages else row.path.text
+            e.claims += claims_of(
+                "published", path, row.claims, place, None, table.title, row.because, units
+            )  # fmt: skip
+
+
+def _refuse_clauses(clauses: s.Clauses) -> None:
+    if clauses.origin is None and clauses.training is None and not clauses.preprocess:
+        return
+    raise error("syntax-error", "only `expect` can follow the head of a network", clauses.span)
+
+
+# Statements of a network's body ---------------------------------------------------------------------------------------
+
+
+def run_input(statement: s.InputStatement, value: Value | None, here: Here) -> Value:
+    _only_in_network("input", statement, here)
+    shape = _input_shape(statement, here)
+    dtype = statement.dtype or "float32"
+    if dtype not in DTYPE_BYTES:
+        guess = did_you_mean(dtype, DTYPE_BYTES, statement.span)
+        message = f"there is no element type `{dtype}`"
+        raise error(
+            "unknown-name", message, statement.span, notes=(f"known: {', '.join(DTYPE_BYTES)}",), help=guess.get("help")
+        )
+    path = here.naming.label(statement.name, statement.name_span)
+    here.naming.position -= 1  # an input is no layer, so it takes no position
+    clauses = statement.clauses
+    if clauses.expects or clauses.origin or clauses.training is not None:
+        raise error("syntax-error", "only `preprocess` can follow an `input`", clauses.span)
+    settings = preprocessing(clauses.preprocess, here.place(None))
+    node = Input(path, TensorType(shape, dtype), statement.name_span, settings)
+    add_node(here.e.nodes, node)
+    tensor = Tensor(TensorRef(path), node.type)
+    here.e.results[path] = tensor
+    return tensor
+
+
+def _input_shape(statement: s.InputStatement, here: Here) -> tuple[int, ...]:
+    shape = evaluate(statement.shape, here.place(None))
+    for item, size in zip(statement.shape.items, shape, strict=True):
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            message = f"a size is a whole number of at least 1, not {kind_of(size)}"
+            raise error("bad-input-shape", message, item.span)
+    if not shape:
+        raise error("bad-input-shape", "an input needs at least one axis besides the batch", statement.shape.span)
+    asked = here.e.input_override.get(statement.name, shape)
+    if len(asked) != len(shape):
+        message = f"`--input` gives `{statement.name}` {len(asked)} axes, but the network declares {len(shape)}"
+        raise error("bad-input-shape", message, statement.shape.span)
+    if asked != shape:
+        here.e.overridden.append(f"`{statement.name}: {show(asked)}`")
+    elements = TensorType(asked).elements
+    if elements > here.e.limits.elements:
+        message = f"an input of {elements:,} numbers is too large; the limit is {here.e.limits.elements:,}"
+        raise error("limit-elements", message, statement.shape.span)
+    return asked
+
+
+def run_initialize(statement: s.Initialize, value: Value | None, here: Here) -> Value | None:
+    """How weights begin where a layer does not say: by op name, or `weight` and `bias` for all."""
+    from archdsl.graph.bind import initialization
+    from archdsl.ops import OPS
+
+    _only_in_network("initialize", statement, here)
+    known = ("weight", "bias", *(name for name, op in OPS.items() if hasattr(op, "init")))
+    for setting in statement.settings:
+        if setting.name not in known:
+            guess = did_you_mean(setting.name, known, setting.name_span)
+            message = f"`initialize` does not know `{setting.name}`"
+            raise error(
+                "unknown-argument", message, setting.name_span, notes=(f"it takes {', '.join(known)}",), **guess
+            )
+        scheme: Init = initialization("initialize", setting.name, setting.value, here.place(None))
+        here.e.initial[setting.name] = scheme
+    return value
+
+
+def run_output(statement: s.OutputStatement, value: Value | None, here: Here) -> Value | None:
+    _only_in_network("output", statement, here)
+    name = label_text(statement.name, here)
+    if any(output.name == name for output in here.e.outputs):
+        raise error("duplicate-label", f"there are two outputs `{name}`", statement.name.span)
+    clauses = statement.clauses
+    start = value if clauses.origin is None else tensor_of(clauses.origin, value, here)
+    before = here.naming.position
+    result = run_chain(statement.chain, start, here)
+    if not isinstance(result, Tensor):
+        return POISON
+    path = _output_path(statement.chain, before, here)
+    here.e.claims += claims_of("expect", path, clauses.expects, here.place(start), result)
+    if name in here.e.results and here.e.results[name] != result:
+        message = f"`{name}` is an output and another stage as well"
+        raise error(
+            "duplicate-label", message, statement.name.span, help="an output may only have its own stage's name"
+        )
+    here.e.outputs.append(Output(name, result.ref, result.type))
+    return result
+
+
+def _output_path(chain: s.Chain, before: int, here: Here) -> str | None:
+    if len(chain.links) > 1 and chain.links[0].label is None:
+        return None
+    label = chain.links[0].label
+    return here.naming.join(label_text(label, here) if label else str(before))
+
+
+def _only_in_network(word: str, statement: s.Statement, here: Here) -> None:
+    if not here.network:
+        message = f"`{word}` belongs into a network, not into a block"
+        raise error("syntax-error", message, statement.span)
+
+
+register_statement(s.InputStatement, run_input)
+register_statement(s.Initialize, run_initialize)
+register_statement(s.OutputStatement, run_output)

@@ -1,0 +1,202 @@
+"""What grows while a network is elaborated, and where in it an element stands."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+import networkx as nx
+
+from archdsl.graph.bind import Bound
+from archdsl.graph.evaluate import Place
+from archdsl.graph.graph import Claim, Output, Scope, Stage, new_nodes
+from archdsl.graph.values import Env, Poison, Tensor
+from archdsl.language import syntax as s
+from archdsl.language.diagnostics import ArchError, Diagnostic, Fix, Frame, Label, error
+from archdsl.language.limits import Limits
+from archdsl.language.program import Program
+from archdsl.language.reserved import RESERVED
+from archdsl.language.similar import did_you_mean
+from archdsl.language.source import Span
+from archdsl.ops.base import Init, Op, TensorType, Weight
+
+Key = tuple[str, object, object]
+Value = Tensor | Poison
+
+
+@dataclass
+class Elaboration:
+    """The graph so far and everything found on the way."""
+
+    program: Program
+    limits: Limits
+    nodes: nx.MultiDiGraph = field(default_factory=new_nodes)
+    diagnostics: dict[Key, Diagnostic] = field(default_factory=dict)
+    instances: Counter[Key] = field(default_factory=Counter)
+    fixes: dict[Key, tuple[Fix, ...]] = field(default_factory=dict)
+    scopes: dict[str, Scope] = field(default_factory=dict)
+    results: dict[str, Value] = field(default_factory=dict)  # what `@path` means
+    stages: dict[str, Stage] = field(default_factory=dict)
+    outputs: list[Output] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
+    calls: dict[str, tuple[s.Call | s.Combinator, Bound]] = field(default_factory=dict)
+    inferred: dict[tuple[Op, tuple[TensorType, ...]], tuple[tuple[TensorType, ...], tuple[Weight, ...]]] = field(
+        default_factory=dict
+    )
+    environments: dict[int, Env] = field(default_factory=dict)  # by identity of the file's source
+    initial: dict[str, Init] = field(default_factory=dict)
+    input_override: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    overridden: list[str] = field(default_factory=list)
+    statements: int = 0
+    layers: int = 0
+
+    def globals(self, node: s.Node) -> Env:
+        """What a file's own items see: its lets, then those of the other files, then the words of the language."""
+        from archdsl.graph.evaluate import evaluate
+        from archdsl.graph.functions import BUILTINS
+
+        if not self.environments:
+            shared = Env({}, Env(dict(BUILTINS)))
+            for file in reversed(self.program.files):
+                own = Env({}, shared)
+                place = Place(own, None, _no_stage, self.limits)
+                for let in file.lets:
+                    own.names[let.name] = evaluate(let.value, place)
+                self.environments[id(file.source)] = own
+            for own in self.environments.values():
+                shared.names.update({name: value for name, value in own.names.items() if name not in shared.names})
+        return self.environments[id(node.span.source)]
+
+    def report(self, diagnostic: Diagnostic, stack: tuple[Frame, ...], fixes: tuple[Fix, ...] = ()) -> None:
+        """Keep a finding; the same one met in another instance is only counted."""
+        self.instances[diagnostic.key] += 1
+        if diagnostic.key in self.diagnostics:
+            return
+        self.diagnostics[diagnostic.key] = replace(diagnostic, stack=stack, fix=None)
+        self.fixes[diagnostic.key] = fixes or ((diagnostic.fix,) if diagnostic.fix else ())
+
+    def reject(self, failure: ArchError, stack: tuple[Frame, ...]) -> None:
+        for diagnostic in failure.diagnostics:
+            self.report(diagnostic, stack)
+
+    def count_statement(self, span: Span) -> None:
+        self.statements += 1
+        if self.statements > self.limits.statements:
+            raise too_many("statements", self.limits.statements, span)
+
+    def findings(self) -> list[Diagnostic]:
+        """All findings, each with the number of instances it was met in."""
+        return [self._counted(key, diagnostic) for key, diagnostic in self.diagnostics.items()]
+
+    def _counted(self, key: Key, diagnostic: Diagnostic) -> Diagnostic:
+        others = self.instances[key] - 1
+        if not others:
+            return diagnostic
+        note = f"the same in {others} more instance{'s' if others > 1 else ''}"
+        return replace(diagnostic, notes=(*diagnostic.notes, note))
+
+
+def _no_stage(path: s.Path) -> object:
+    raise error("unknown-reference", "outside a network there are no stages", path.span)
+
+
+class Stop(ArchError):
+    """A limit was reached: elaboration ends here."""
+
+
+def too_many(what: str, limit: int, span: Span, number: int | None = None) -> Stop:
+    """The diagnostic of a limit on what unrolls."""
+    found = f"at least {number:,}" if number is not None else f"more than {limit:,}"
+    message = f"this unrolls to {found} {what}; the limit is {limit:,}"
+    help = f"raise it with `--limit {what}=...` if this is meant"
+    return Stop([Diagnostic(f"limit-{what}", message, span, help=help)])
+
+
+@dataclass
+class Naming:
+    """Hands out names inside one scope: labels as given, positions as `nn.Sequential` counts them."""
+
+    path: str
+    position: int = 0
+    taken: dict[str, Span] = field(default_factory=dict)
+    merges: Counter[str] = field(default_factory=Counter)
+
+    def join(self, name: str) -> str:
+        return f"{self.path}.{name}" if self.path else name
+
+    def number(self) -> str:
+        """The path of the next element, which has no label."""
+        self.position += 1
+        return self.join(str(self.position - 1))
+
+    def merge(self, word: str) -> str:
+        """The path of a merge without a label: `concat`, `concat_2` ... (it takes no position)."""
+        self.merges[word] += 1
+        count = self.merges[word]
+        name = word if count == 1 else f"{word}_{count}"
+        return self.merge(word) if name in self.taken else self.join(name)
+
+    def label(self, name: str, span: Span) -> str:
+        """The path of a labelled element; it takes a position too, so that numbers are positions."""
+        if name in RESERVED:
+            message = f"`{name}` cannot be a label: {RESERVED[name]}"
+            raise error("reserved-label", message, span, help=f"e.g. `{name}_1`")
+        if name in self.taken:
+            first = Label(self.taken[name], "first used here")
+            message = f"the label `{name}` is used twice in one scope"
+            help = "a label in a loop can count: `stage{i}: ...`"
+            raise error("duplicate-label", message, span, labels=(first,), help=help)
+        self.taken[name] = span
+        self.position += 1
+        return self.join(name)
+
+
+@dataclass(frozen=True)
+class Here:
+    """Where an element stands. `entry` is what `in` means as an element; `root` the block instance's path."""
+
+    e: Elaboration
+    env: Env
+    naming: Naming
+    entry: Value | None
+    root: str = ""
+    stack: tuple[Frame, ...] = ()
+    training: bool = False
+    network: bool = False  # directly in the network's body, where inputs and outputs are declared
+
+    def place(self, incoming: object) -> Place:
+        return Place(self.env, incoming, self.resolve, self.e.limits)
+
+    def inner(self, **changes: object) -> Here:
+        return replace(self, **changes)  # type: ignore[arg-type]
+
+    def resolve(self, path: s.Path) -> object:
+        """The tensor of `@path`: looked up in this scope, then outwards to the block instance's own."""
+        if len(path.parts) == 1 and (parameter := self._tensor_parameter(path.text)) is not None:
+            return parameter
+        for prefix in self._prefixes():
+            full = f"{prefix}.{path.text}" if prefix else path.text
+            if full in self.e.results:
+                return self.e.results[full]
+        known = [name for prefix in self._prefixes() for name in _below(prefix, self.e.results)]
+        guess = did_you_mean(path.text, known, path.span)
+        message = f"no stage `{path.text}` stands before this"
+        raise error("unknown-reference", message, path.span, **guess)
+
+    def _tensor_parameter(self, name: str) -> Value | None:
+        try:
+            value = self.env.lookup(name)
+        except KeyError:
+            return None
+        return value if isinstance(value, Tensor | Poison) else None
+
+    def _prefixes(self) -> list[str]:
+        prefixes = [self.naming.path]
+        while prefixes[-1] != self.root:
+            prefixes.append(prefixes[-1].rpartition(".")[0])
+        return prefixes
+
+
+def _below(prefix: str, paths: dict[str, Value]) -> list[str]:
+    start = f"{prefix}." if prefix else ""
+    return [path.removeprefix(start) for path in paths if path.startswith(start)]

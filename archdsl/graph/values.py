@@ -1,0 +1,81 @@
+"""Values of the language: numbers, strings, words, lists (tuples), maps (dicts), schemes, tensors, and the poison."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from archdsl.graph.graph import TensorRef
+from archdsl.ops.base import Init, TensorType
+
+
+class Word(str):
+    """A bare word that an argument understands: `same`, `global`, `nearest` ..."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A tensor of the graph under construction."""
+
+    ref: TensorRef
+    type: TensorType
+    training_only: bool = False
+
+
+class Poison:
+    """Stands for a value whose making failed and was reported; nothing made of it is reported again."""
+
+
+POISON = Poison()
+
+
+class Poisoned(Exception):
+    """Raised where a poisoned value is needed: stops quietly, the cause is already reported."""
+
+
+@dataclass
+class Env:
+    """Names and their values; inner ones hide outer ones."""
+
+    names: dict[str, object]
+    parent: Env | None = None
+
+    def lookup(self, name: str) -> object:
+        """The value; KeyError if no scope has the name."""
+        env: Env | None = self
+        while env is not None:
+            if name in env.names:
+                return env.names[name]
+            env = env.parent
+        raise KeyError(name)
+
+    def known(self) -> list[str]:
+        """All names that can be seen from here."""
+        inherited = self.parent.known() if self.parent else []
+        return [*self.names, *inherited]
+
+
+def kind_of(value: object) -> str:
+    """'a list', 'the number 3', 'a tensor': what a value is, in messages."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return f"the number {value}"
+    if isinstance(value, Word):
+        return f"the word `{value}`"
+    if isinstance(value, str):
+        return f'the string "{value if len(value) <= 30 else value[:27] + "..."}"'
+    kinds = ((tuple, "a list"), (dict, "a map"), (Tensor, "a tensor"), (Init, "an initialization scheme"))
+    return next((text for kind, text in kinds if isinstance(value, kind)), "nothing")
+
+
+def show(value: object) -> str:
+    """A value as the language writes it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(show, value)) + "]"
+    if isinstance(value, str) and not isinstance(value, Word):
+        return f'"{value}"'
+    return str(value)

@@ -1,0 +1,9 @@
+"""What each layer means: shapes, weights, counts and windows, a file per family.
+
+`OPS` is the full table only here; `archdsl.ops.base` alone knows no op.
+"""
+
+from archdsl.ops import activation, convolution, linear, merge, normalization, pooling, shaping
+from archdsl.ops.base import OPS
+
+__all__ = ["OPS", "activation", "convolution", "linear", "merge", "normalization", "pooling", "shaping"]

@@ -1,0 +1,43 @@
+"""Axis numbers as PyTorch and ONNX count them (0 is the batch), against shapes that leave the batch out."""
+
+from __future__ import annotations
+
+from archdsl.ops.base import GLOBAL, Global, ShapeError, TensorType, axis_names
+
+
+def position(value: TensorType, axis: int, argument: str = "axis") -> int:
+    """Index into `value.shape` of axis number `axis`; raises `ShapeError` for the batch and for no axis at all."""
+    rank = len(value.shape)
+    if 1 <= axis <= rank:
+        return axis - 1
+    if -rank <= axis <= -1:
+        return rank + axis
+    names = ", ".join(f"{number} is {name}" for number, name in enumerate(axis_names(rank), 1))
+    if axis in (0, -rank - 1):
+        raise ShapeError(
+            "axis-range",
+            f"axis {axis} is the batch",
+            argument=argument,
+            notes=(f"of {value}, {names}",),
+            help="samples of a batch never meet; axis 1 is the first axis after the batch",
+            replacements=("1",),
+        )
+    raise ShapeError(
+        "axis-range",
+        f"axis {axis} does not exist: {value} has axes 1 to {rank}, or -{rank} to -1 from the end",
+        argument=argument,
+        notes=(f"of {value}, {names}",),
+    )
+
+
+def across(first: int) -> Global | None:
+    """Receptive window of an op that mixes positions along the axes from index `first` on.
+
+    Index 0 is the channel axis: mixing channels alone stays at one position.
+    """
+    return GLOBAL if first > 0 else None
+
+
+def product(shape: tuple[int, ...]) -> str:
+    """The sizes multiplied, as text: `512*7*7`."""
+    return "*".join(map(str, shape))

@@ -1,0 +1,51 @@
+"""The fully connected layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from archdsl.ops.base import DEFAULT, GLOBAL, Global, Init, Op, ShapeError, TensorType, Weight, only, op, param
+
+
+@op("linear")
+@dataclass(frozen=True, slots=True)
+class Linear(Op):
+    """`x W^T + b` on the last axis, `[F] -> [out]` or `[T, F] -> [T, out]`, as `torch.nn.Linear`."""
+
+    out: int = param("count", doc="output features")
+    bias: bool = param("flag", True, doc="add a learned number to each output feature")
+    init: Init = param("init", DEFAULT, doc="initialization of the weight")
+    bias_init: Init = param("init", DEFAULT, doc="initialization of the bias")
+
+    weighted: ClassVar[bool] = True
+    counts_depth: ClassVar[bool] = True
+
+    def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
+        value = only(inputs)
+        if len(value.shape) > 2:
+            raise _too_many_axes(value)
+        return (TensorType((*value.shape[:-1], self.out), value.dtype),)
+
+    def weights(self, inputs: tuple[TensorType, ...]) -> tuple[Weight, ...]:
+        features = only(inputs).shape[-1]
+        weight = Weight("weight", (self.out, features), self.init, fan_in=features, fan_out=self.out)
+        bias = Weight("bias", (self.out,), self.bias_init, fan_in=features, fan_out=self.out)
+        return (weight, bias) if self.bias else (weight,)
+
+    def macs(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> int:
+        return only(inputs).shape[-1] * outputs[0].elements
+
+    def elementwise_ops(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> int:
+        return outputs[0].elements if self.bias else 0
+
+    def window(self, inputs: tuple[TensorType, ...]) -> Global:
+        return GLOBAL
+
+
+def _too_many_axes(value: TensorType) -> ShapeError:
+    return ShapeError(
+        "rank-mismatch",
+        f"`linear` needs a vector [N, F] or a sequence [N, T, F], but its input is {value}",
+        help=f"put `flatten` before it: {value} becomes [N, {value.elements}]",
+    )
