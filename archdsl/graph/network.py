@@ -292,3 +292,11 @@ def _only_in_network(word: str, statement: s.Statement, here: Here) -> None:
 register_statement(s.InputStatement, run_input)
 register_statement(s.Initialize, run_initialize)
 register_statement(s.OutputStatement, run_output)
+
+
+def declared_parameters(program: Program, name: str) -> dict[str, object]:
+    """A network's parameters with the values its file gives them; nothing is elaborated."""
+    found = resolve(program, name)
+    e = Elaboration(program, Limits())
+    here = Here(e, Env({}, e.globals(found.network)), Naming(""), None)
+    return _bind(found, Request(), here)

@@ -105,12 +105,12 @@ def _union(axes: list[Axis]) -> Axis:
     if any(axis.scattered is not None for axis in axes) or len({axis.holders for axis in axes}) > 1:
         axes = [_scatter(axis) for axis in axes]
     sizes = [axis.scattered for axis in axes if axis.scattered is not None]
-    count = max(axis.count for axis in axes)
+    count = max(axis.count for axis in axes)  # an axis of one position is repeated and has no stride
     return Axis(
         lowest(edge for axis in axes for edge in axis.lows),
         highest((edge for axis in axes for edge in axis.highs), count),
         count,
-        max(axis.stride for axis in axes),
+        max(axis.stride for axis in axes if axis.count == count),
         tuple(sorted({holder for axis in axes for holder in axis.holders})),
         max(sizes) if sizes else None,
     )

@@ -82,3 +82,15 @@ def _refuse_special(path: Path) -> None:
 
 def _cannot_write(path: Path, reason: str) -> ArchError:
     return error("cannot-write", f"cannot write `{path}`: {reason}")
+
+
+def make_folder(path: str | Path) -> Path:
+    """The folder, made with its parents if it is not there; raises `ArchError` (`cannot-write`)."""
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise _cannot_write(folder, "there is a file of that name") from None
+    except (OSError, ValueError) as problem:
+        raise _cannot_write(folder, _reason(problem) if isinstance(problem, OSError) else str(problem)) from None
+    return folder

@@ -1,0 +1,74 @@
+"""`archdsl run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from archdsl.cli import options
+from archdsl.language.limits import Limits
+
+if TYPE_CHECKING:
+    from archdsl.runtime.run import RunResult
+
+
+@click.command()
+@options.network_options
+@options.weight_options
+@click.option("--image", required=True, metavar="P", help="A photograph (any format that Pillow reads).")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True,
+              help="cuda fails where there is none; it never falls back.")  # fmt: skip
+@click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, help="Classes to print.")
+@click.option("--labels", metavar="F", help="A text file with one class name a line.")
+def command(
+    file: str, network: str | None, parameters: dict[str, object], inputs: dict[str, tuple[int, ...]], limits: Limits,
+    weights: str | None, seed: int, image: str, device: str, top: int, labels: str | None,
+) -> None:  # fmt: skip
+    """Run a spec, or an .onnx file that archdsl wrote, on a photograph with onnxruntime.
+
+    \b
+    Example: archdsl run specs/googlenet.arch --image photo.jpg
+    """
+    from archdsl.runtime.run import run
+
+    names = _read_labels(labels)
+    model: str | bytes = file
+    if not file.endswith(".onnx"):
+        loaded = options.load_network(file, network, parameters, inputs, limits)
+        model = loaded.onnx(options.load_weights(loaded, weights, seed)).SerializeToString()
+        if weights is None:
+            click.echo(f"no --weights: the network is freshly initialized (seed {seed}), so its classes mean nothing", err=True)
+    _print(run(model, image, device, top), names)  # type: ignore[arg-type]
+
+
+def _read_labels(path: str | None) -> list[str]:
+    if path is None:
+        return []
+    from archdsl.language.limits import Limits
+    from archdsl.language.program import read_source
+
+    return read_source(Path(path), path, Limits()).text.splitlines()
+
+
+def _print(result: RunResult, names: list[str]) -> None:
+    from rich.table import Table
+
+    from archdsl.cli.show import console
+
+    out = console()
+    if result.classes:
+        table = Table(title=f"top classes ({result.output})")
+        table.add_column("class", justify="right")
+        table.add_column("name")
+        table.add_column("probability", justify="right")
+        for item in result.classes:
+            name = names[item.index] if item.index < len(names) else ""
+            table.add_row(str(item.index), name, f"{item.probability:.4%}")
+        out.print(table)
+    else:
+        for name, shape in result.shapes.items():
+            out.print(f"{name}: {list(shape)}")
+    shape = "x".join(map(str, result.input_shape))
+    out.print(f"{result.latency_ms:.2f} ms on {result.device} (median of {result.repeats} runs, input {shape})")

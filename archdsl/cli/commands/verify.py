@@ -1,0 +1,71 @@
+"""`archdsl verify`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from archdsl.cli import options
+from archdsl.language.limits import Limits
+
+if TYPE_CHECKING:
+    from archdsl.runtime.verify import VerifyResult
+
+
+@click.command()
+@options.network_options
+@options.weight_options
+@click.option("--batch", "batches", type=click.IntRange(min=1), multiple=True, default=(1, 2, 5), show_default=True,
+              help="Batch size to compare (repeatable).")  # fmt: skip
+@click.option("--tolerance", type=click.FloatRange(min=0), default=1e-5, show_default=True,
+              help="Largest allowed max abs difference / max abs output.")  # fmt: skip
+@click.option("--opset", type=int, default=17, show_default=True, help="ONNX operator set.")
+@options.quiet_option
+def command(
+    file: str, network: str | None, parameters: dict[str, object], inputs: dict[str, tuple[int, ...]], limits: Limits,
+    weights: str | None, seed: int, batches: tuple[int, ...], tolerance: float, opset: int, quiet: bool,
+) -> int:  # fmt: skip
+    """Compare the PyTorch module with the ONNX file on onnxruntime: same weights, same inputs.
+
+    \b
+    Example: archdsl verify googlenet
+    """
+    from archdsl.cli.show import steps
+    from archdsl.runtime.verify import verify
+
+    with steps(["checking", "initializing weights", "comparing"], quiet) as step:
+        next(step)
+        loaded = options.load_network(file, network, parameters, inputs, limits, quiet)
+        next(step)
+        arrays = options.load_weights(loaded, weights, seed)
+        next(step)
+        result = verify(loaded.checked, arrays, batches, tolerance, opset=opset, seed=seed)
+    if not quiet:
+        _print(result)
+    return _verdict(result)
+
+
+def _print(result: VerifyResult) -> None:
+    from rich.table import Table
+
+    from archdsl.cli.show import console
+
+    table = Table(title=f"PyTorch against ONNX (opset {result.opset})")
+    for name in ("batch", "output", "max abs", "max rel", "cosine"):
+        table.add_column(name, justify="left" if name == "output" else "right")
+    for row in result.differences:
+        table.add_row(str(row.batch), row.tensor, f"{row.max_abs:.3g}", f"{row.max_rel:.3g}", f"{row.cosine:.9f}")
+    console().print(table)
+
+
+def _verdict(result: VerifyResult) -> int:
+    if result.agrees:
+        click.echo(f"they agree within {result.tolerance:g}")
+        return 0
+    from archdsl.language.diagnostics import error
+
+    parted = result.first_divergence
+    where = f"they part first at `{parted.tensor}`: max rel {parted.max_rel:.3g}" if parted else "no single layer parts"
+    message = f"PyTorch and ONNX differ by more than {result.tolerance:g}"
+    raise error("verify-differs", message, None, notes=(where,))
