@@ -109,6 +109,7 @@ def _warn(layer: Layer, bound: Bound, here: Here) -> None:
     if not isinstance(layer.op, MaxPool | AvgPool | LPPool) or layer.op.kernel == "global" or "ceil" in bound.values:
         return
     geometry = layer.op.geometry(layer.input_types)
+    assert geometry is not None
     for axis, size in enumerate(geometry.input):
         reach = geometry.dilation[axis] * (geometry.kernel[axis] - 1) + 1
         covered = (geometry.output[axis] - 1) * geometry.stride[axis] + reach - geometry.padding[axis][0]

@@ -15,7 +15,7 @@ from archdsl.language.limits import Limits
 from archdsl.language.similar import did_you_mean
 from archdsl.language.source import Span
 from archdsl.ops.base import Init, Op, parameters
-from archdsl.weights.initialize import SCHEMES
+from archdsl.ops.schemes import SCHEMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,7 @@ class Bound:
     spans: dict[str, Span]
 
 
-def match(
-    what: str, names: tuple[str, ...], arguments: s.Arguments | None, span: Span
-) -> dict[str, s.Expression]:  # fmt: skip
+def match(what: str, names: tuple[str, ...], arguments: s.Arguments | None) -> dict[str, s.Expression]:
     """Which parameter gets which expression; refuses too many, unknown and double arguments."""
     if arguments is None:
         return {}
@@ -60,12 +58,13 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def missing(what: str, names: Iterable[str], span: Span) -> None:
-    """Raise for parameters that got no value."""
+def missing(what: str, names: Iterable[str], span: Span, order: Iterable[str] = ()) -> None:
+    """Raise for parameters that got no value; `order` are all parameters."""
     absent = [f"`{name}`" for name in names]
     if absent:
         plural = "arguments" if len(absent) > 1 else "argument"
-        raise error("missing-argument", f"`{what}` needs the {plural} {' and '.join(absent)}", span)
+        notes = (f"it takes {', '.join(order)}",)
+        raise error("missing-argument", f"`{what}` needs the {plural} {' and '.join(absent)}", span, notes=notes)
 
 
 def bind_op(
@@ -74,9 +73,9 @@ def bind_op(
     """The op of a call. `defaults` fill fields that the call leaves out (the network's initialization)."""
     fields = {field.name: field for field in parameters(cls)}
     name_span = call.name_span if isinstance(call, s.Call) else call.word_span
-    given = match(cls.name, tuple(fields), call.arguments, call.span)
+    given = match(cls.name, tuple(fields), call.arguments)
     required = (f.name for f in fields.values() if f.default is MISSING and f.name not in given)
-    missing(cls.name, required, name_span)
+    missing(cls.name, required, name_span, fields)
     values = {name: convert(cls.name, fields[name], node, place) for name, node in given.items()}
     bound = Bound(values, {name: node.span for name, node in given.items()})
     fill = {name: value for name, value in defaults.items() if name in fields and name not in values}
@@ -149,7 +148,7 @@ def _sizes(value: object, limits: Limits) -> int | tuple[int, ...] | None:
 
 def _scales(value: object, limits: Limits) -> object:
     numbers = value if isinstance(value, tuple) else (value,)
-    fine = numbers and all(_number(n, limits) is not None and n > 0 for n in numbers)  # type: ignore[operator]
+    fine = numbers and all(_number(n, limits) is not None and n > 0 for n in numbers)
     return value if fine else None
 
 
@@ -209,14 +208,16 @@ _KINDS: dict[str, tuple[Callable[[object, Limits], object], str]] = {
 
 
 def bind_block(
-    what: str, declared: tuple[s.Parameter, ...], arguments: s.Arguments | None, span: Span, outside: Place, inside: Place
+    what: str, declared: tuple[s.Parameter, ...], arguments: s.Arguments | None, span: Span,
+    outside: Place, inside: Place,
 ) -> Bound:  # fmt: skip
     """Parameters of a block or network: arguments seen from `outside`, defaults from `inside`, in order.
 
     Fills `inside.env` as it goes, so that a default may use the parameters before it.
     """
-    given = match(what, tuple(p.name for p in declared), arguments, span)
-    missing(what, (p.name for p in declared if p.default is None and p.name not in given), span)
+    names = tuple(p.name for p in declared)
+    given = match(what, names, arguments)
+    missing(what, (p.name for p in declared if p.default is None and p.name not in given), span, names)
     bound = Bound({}, {})
     for parameter in declared:
         if parameter.name in given:

@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
 
 from archdsl.graph.functions import FUNCTIONS
 from archdsl.graph.values import POISON, Env, Poisoned, Tensor, kind_of, show
@@ -25,6 +25,9 @@ class Place:
     incoming: object  # Tensor, POISON, or None where nothing flows in
     resolve: Callable[[s.Path], object]  # raises ArchError for an unknown path
     limits: Limits
+
+
+Value = TypeVar("Value")
 
 
 def evaluate(node: s.Expression, place: Place) -> Any:
@@ -256,7 +259,7 @@ def _divide(left: int | float, right: int | float) -> int | float:
     return left / right
 
 
-def _bounded(value: Any, span: Span, limits: Limits) -> Any:
+def _bounded(value: Value, span: Span, limits: Limits) -> Value:
     if isinstance(value, int | float) and not isinstance(value, bool) and not abs(value) <= limits.number:
         raise _too_big(span, limits)
     if isinstance(value, tuple | str) and len(value) > limits.list:

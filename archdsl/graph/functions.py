@@ -10,7 +10,7 @@ from typing import Any
 from archdsl.graph.values import Word, kind_of
 from archdsl.language.limits import Limits
 from archdsl.ops.base import Init
-from archdsl.weights.initialize import SCHEMES
+from archdsl.ops.schemes import SCHEMES
 
 Function = Callable[..., Any]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Literal
 
 import networkx as nx
@@ -104,8 +105,8 @@ class Claim:
     quantity: str
     stated: str
     span: Span
-    low: float | int | None = None
-    high: float | int | None = None
+    low: Fraction | None = None
+    high: Fraction | None = None
     shape: tuple[int, ...] | None = None
     source: str | None = None
     because: str | None = None

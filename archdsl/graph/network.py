@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from archdsl.graph import branching
 from archdsl.graph.bind import check_domain, match, missing
 from archdsl.graph.claims import claims_of, units_of
 from archdsl.graph.elaborate import label_text, register_statement, run_body, run_chain, tensor_of
@@ -122,12 +123,13 @@ def _bind(found: Resolved, request: Request, here: Here) -> dict[str, object]:
             raise error("unknown-parameter", message, notes=notes, help=guess.get("help"))
     given: dict[str, tuple[s.Expression, s.Variant]] = {}
     for variant in reversed(found.variants):
-        matched = match(variant.base, names, variant.arguments, variant.base_span)
+        matched = match(variant.base, names, variant.arguments)
         given |= {name: (node, variant) for name, node in matched.items()}
     missing(
         found.name,
         (p.name for p in declared if p.default is None and p.name not in given and p.name not in request.parameters),
         found.network.name_span,
+        names,
     )
     values: dict[str, object] = {}
     for parameter in declared:
@@ -215,7 +217,7 @@ def run_input(statement: s.InputStatement, value: Value | None, here: Here) -> V
 
 
 def _input_shape(statement: s.InputStatement, here: Here) -> tuple[int, ...]:
-    shape = evaluate(statement.shape, here.place(None))
+    shape: tuple[int, ...] = evaluate(statement.shape, here.place(None))
     for item, size in zip(statement.shape.items, shape, strict=True):
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:
             message = f"a size is a whole number of at least 1, not {kind_of(size)}"
@@ -289,6 +291,7 @@ def _only_in_network(word: str, statement: s.Statement, here: Here) -> None:
         raise error("syntax-error", message, statement.span)
 
 
+branching.register()
 register_statement(s.InputStatement, run_input)
 register_statement(s.Initialize, run_initialize)
 register_statement(s.OutputStatement, run_output)

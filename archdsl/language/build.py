@@ -11,6 +11,7 @@ from lark.visitors import Transformer_NonRecursive
 from archdsl.language import syntax as s
 from archdsl.language.diagnostics import error
 from archdsl.language.source import Source, Span
+from archdsl.language.words import KEYWORDS
 
 MULTIPLIERS = {"K": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 Kids = list[Any]
@@ -34,6 +35,13 @@ class Builder(Transformer_NonRecursive[Token, Any]):
         assert token.end_pos is not None
         return Span(self.source, token.start_pos, token.end_pos)
 
+    def defined(self, token: Token) -> str:
+        """A name that is given a meaning here; the words of the language have one already."""
+        if token in KEYWORDS:
+            message = f"`{token}` is a word of the language and cannot be a name"
+            raise error("syntax-error", message, self.at(token), label="choose another name")
+        return str(token)
+
     # Items
 
     def start(self, meta: Any, kids: Kids) -> s.File:
@@ -41,7 +49,9 @@ class Builder(Transformer_NonRecursive[Token, Any]):
         return s.File(
             self.source,
             docstrings[0] if docstrings else None,
-            *(tuple(k for k in kids if isinstance(k, kind)) for kind in (s.Use, s.Let, s.Block)),
+            tuple(k for k in kids if isinstance(k, s.Use)),
+            tuple(k for k in kids if isinstance(k, s.Let)),
+            tuple(k for k in kids if isinstance(k, s.Block)),
             tuple(k for k in kids if isinstance(k, s.Network | s.Variant)),
             tuple(k for k in kids if isinstance(k, s.Published)),
         )
@@ -53,21 +63,21 @@ class Builder(Transformer_NonRecursive[Token, Any]):
         return s.Use(self.at(kids[0]), self.unquote(kids[0]))
 
     def let(self, meta: Any, kids: Kids) -> s.Let:
-        return s.Let(self.span(meta), str(kids[0]), self.at(kids[0]), kids[1])
+        return s.Let(self.span(meta), self.defined(kids[0]), self.at(kids[0]), kids[1])
 
     def block(self, meta: Any, kids: Kids) -> s.Block:
         name, *rest = kids
-        return s.Block(self.span(meta), str(name), self.at(name), rest[0] if len(rest) == 2 else (), rest[-1])
+        return s.Block(self.span(meta), self.defined(name), self.at(name), rest[0] if len(rest) == 2 else (), rest[-1])
 
     def network(self, meta: Any, kids: Kids) -> s.Network:
         name, *rest = kids
         parameters = rest[0] if len(rest) == 3 else ()
-        return s.Network(self.span(meta), str(name), self.at(name), parameters, rest[-2], rest[-1])
+        return s.Network(self.span(meta), self.defined(name), self.at(name), parameters, rest[-2], rest[-1])
 
     def variant(self, meta: Any, kids: Kids) -> s.Variant:
         name, base, *rest = kids
         arguments = rest[0] if len(rest) == 2 else None
-        return s.Variant(self.span(meta), str(name), self.at(name), str(base), self.at(base), arguments, rest[-1])
+        return s.Variant(self.span(meta), self.defined(name), self.at(name), str(base), self.at(base), arguments, rest[-1])
 
     def published(self, meta: Any, kids: Kids) -> s.Published:
         title, network, *rest = kids
@@ -90,7 +100,7 @@ class Builder(Transformer_NonRecursive[Token, Any]):
         name, *rest = kids
         domain = next((kid for kid in rest if isinstance(kid, s.OneOf | s.Interval | s.TensorDomain)), None)
         default = next((kid for kid in rest if isinstance(kid, s.Expression)), None)
-        return s.Parameter(self.at(name), str(name), domain, default)
+        return s.Parameter(self.at(name), self.defined(name), domain, default)
 
     def one_of(self, meta: Any, kids: Kids) -> s.OneOf:
         return s.OneOf(self.span(meta), kids[0])
@@ -180,7 +190,7 @@ class Builder(Transformer_NonRecursive[Token, Any]):
 
     def loop(self, meta: Any, kids: Kids) -> s.Loop:
         *names, items, body = kids
-        return s.Loop(self.span(meta), tuple(map(str, names)), tuple(map(self.at, names)), items, body)
+        return s.Loop(self.span(meta), tuple(map(self.defined, names)), tuple(map(self.at, names)), items, body)
 
     def conditional(self, meta: Any, kids: Kids) -> s.Conditional:
         otherwise = kids.pop() if isinstance(kids[-1], tuple) else None

@@ -133,13 +133,19 @@ def _shifted(diagnostic: Diagnostic, source: Source, offset: int) -> Diagnostic:
 
 def _diagnostic(unexpected: UnexpectedInput, source: Source, open_brackets: list[Token]) -> Diagnostic:
     if isinstance(unexpected, UnexpectedCharacters):
-        return _bad_character(source, unexpected.pos_in_stream)
+        return _bad_character(source, unexpected.pos_in_stream or 0)
     assert isinstance(unexpected, UnexpectedToken)
     token = _whole_arrow(unexpected.token, source)
     if token.type == "$END":
         return _unfinished(source, unexpected, open_brackets)
     if token.type in CLOSERS and open_brackets:
         return _wrong_closing(source, token, open_brackets[-1])
+    if token.type == "ARROW" and open_brackets and open_brackets[-1].type != "LBRACE":
+        return _arrow_in_brackets(source, token, open_brackets[-1])
+    before = unexpected.token_history[-1] if unexpected.token_history else None
+    if token == ":" and before is not None and before in KEYWORDS:
+        message = f"`{before}` is a word of the language and cannot be a label"
+        return Diagnostic("syntax-error", message, _span(before, source), label="choose another label")
     expected = set(unexpected.accepts or unexpected.expected)
     if token in KEYWORDS and "NAME" in expected:
         message = f"`{token}` is a word of the language and cannot be a name"
@@ -162,6 +168,11 @@ def _hint(token: Token) -> str | None:
     if token == "=":
         return "a stage is labelled with a colon: `conv1: conv(64, 3)`; a constant is `let x = 3`"
     return None
+
+
+def _arrow_in_brackets(source: Source, token: Token, bracket: Token) -> Diagnostic:
+    label = Label(_span(bracket, source), f"this `{bracket}` is still open: is a `{CLOSING[bracket.type]}` missing?")
+    return Diagnostic("syntax-error", "unexpected `->` inside brackets", _span(token, source), labels=(label,))
 
 
 def _opened(source: Source, open_brackets: list[Token], token: Token) -> tuple[Label, ...]:

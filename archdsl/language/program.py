@@ -51,9 +51,9 @@ def read_program(path: Path, name: str, limits: Limits) -> Program:
 def link(main: s.File, path: Path, limits: Limits) -> Program:
     """Follow the `use` statements of a parsed file that lies, or would lie, at `path`."""
     files: dict[Path, s.File] = {}
-    _follow(main, path.resolve(), _root(path.resolve()), limits, files, ())
-    ordered = tuple(files.values())
     diagnostics: list[Diagnostic] = []
+    _follow(main, path.resolve(), _root(path.resolve()), limits, files, (), diagnostics)
+    ordered = tuple(files.values())
     blocks = _table([block for file in ordered for block in file.blocks], diagnostics)
     networks = _table([network for file in ordered for network in file.networks], diagnostics)
     for file in ordered:
@@ -93,21 +93,35 @@ def _root(path: Path) -> Path:
 
 
 def _follow(
-    file: s.File, path: Path, root: Path, limits: Limits, files: dict[Path, s.File], trail: tuple[Path, ...]
+    file: s.File, path: Path, root: Path, limits: Limits, files: dict[Path, s.File], trail: tuple[Path, ...],
+    diagnostics: list[Diagnostic],
 ) -> None:  # fmt: skip
+    """Enter a file and all it uses; what is wrong with one `use` does not hide what is wrong with the next."""
     files[path] = file
     for use in file.uses:
-        target = _target(use, path, root)
-        if target in (*trail, path):
-            chain = " -> ".join(p.name for p in (*trail, path, target))
-            raise error("use-cycle", f"`{use.path}` uses itself: {chain}", use.span)
-        if len(trail) >= limits.nesting:
-            raise error("limit-nesting", f"files use files more than {limits.nesting} deep", use.span)
-        if target in files:
+        try:
+            used = _used(use, file, path, root, limits, files, trail)
+        except ArchError as failure:
+            diagnostics += failure.diagnostics
             continue
-        name = str(Path(file.source.name).parent / use.path)
-        used = parse(read_source(target, name, limits, use.span), limits)
-        _follow(used, target, root, limits, files, (*trail, path))
+        if used is not None:
+            _follow(used[0], used[1], root, limits, files, (*trail, path), diagnostics)
+
+
+def _used(
+    use: s.Use, file: s.File, path: Path, root: Path, limits: Limits, files: dict[Path, s.File], trail: tuple[Path, ...]
+) -> tuple[s.File, Path] | None:
+    """The file that a `use` names; None if it is already read."""
+    target = _target(use, path, root)
+    if target in (*trail, path):
+        chain = " -> ".join(p.name for p in (*trail, path, target))
+        raise error("use-cycle", f"`{use.path}` uses itself: {chain}", use.span)
+    if len(trail) >= limits.nesting:
+        raise error("limit-nesting", f"files use files more than {limits.nesting} deep", use.span)
+    if target in files:
+        return None
+    name = str(Path(file.source.name).parent / use.path)
+    return parse(read_source(target, name, limits, use.span), limits), target
 
 
 def _target(use: s.Use, path: Path, root: Path) -> Path:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-KEYWORDS = ["use", "let", "block", "network", "published", "of", "input", "initialize", "output", "repeat", "for", "in", "if", "else", "skip", "expect", "from", "training", "preprocess", "because", "not", "and", "or", "one", "tensor", "concat", "add", "mul", "max"]
+KEYWORDS = frozenset(
+    """
+use let block network published of input initialize output repeat for in if else skip expect from training
+preprocess because not and or one tensor concat add mul max
+""".split()
+)
 
 PUNCTUATION = {
     "LPAR": "`(`", "RPAR": "`)`", "LSQB": "`[`", "RSQB": "`]`", "LBRACE": "`{`", "RBRACE": "`}`", "COMMA": "`,`",
     "COLON": "`:`", "EQUAL": "`=`", "AT": "`@`", "DOT": "`.`", "SEMICOLON": "`;`", "__ANON_0": "`->`",
     "__ANON_1": "`->`", "__ANON_2": "`..`", "PLUS": "`+`", "MINUS": "`-`", "TIMES": "`*`", "_POWER": "`**`",
-    "COMPARE": "a comparison", "NUMBER": "a number", "INDEX": "a number", "STRING": "a string", "DOCSTRING": "a docstring",
-    "NAME": "a name", "_NEWLINE": "the end of the line", "$END": "the end of the file",
+    "COMPARE": "a comparison", "NUMBER": "a number", "INDEX": "a number", "STRING": "a string",
+    "DOCSTRING": "a docstring", "NAME": "a name", "_NEWLINE": "the end of the line", "$END": "the end of the file",
 }  # fmt: skip
 
 VALUE = {"NUMBER", "STRING", "LPAR", "LSQB", "MINUS", "PLUS"}

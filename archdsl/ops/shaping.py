@@ -63,8 +63,7 @@ class Reshape(Op):
         return (TensorType(tuple(value.elements // known if size == -1 else size for size in self.shape), value.dtype),)
 
     def window(self, inputs: tuple[TensorType, ...]) -> Global | None:
-        (result,) = self.infer(inputs)
-        return _same_space(only(inputs).shape, result.shape)
+        return _same_space(only(inputs).shape, self.infer(inputs)[0].shape)
 
 
 @op("transpose")
@@ -287,7 +286,9 @@ def _same_space(before: tuple[int, ...], after: tuple[int, ...]) -> Global | Non
     elements to other positions and counts as global.
     """
     kept = min(2, max(len(before), len(after)) - 1)
-    return None if kept < len(before) and before[len(before) - kept :] == after[len(after) - kept :] else GLOBAL
+    if kept >= min(len(before), len(after)):
+        return GLOBAL
+    return None if before[len(before) - kept :] == after[len(after) - kept :] else GLOBAL
 
 
 def _sizes_text(shape: tuple[int, ...]) -> str:

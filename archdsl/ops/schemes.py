@@ -1,0 +1,58 @@
+"""Initialization schemes of the language: their names, arguments and which numbers make sense.
+
+How each is drawn stands in `archdsl.weights.initialize`; a declaration is checked without NumPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Numbers = dict[str, float]
+
+
+def _always(numbers: Numbers) -> str:
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """Arguments in positional order with their defaults (None: required); `check` says what is wrong, or ""."""
+
+    arguments: dict[str, float | None]
+    check: Callable[[Numbers], str] = _always
+
+
+def _check_normal(numbers: Numbers) -> str:
+    return "" if numbers["std"] >= 0 else f"`std` = {numbers['std']} is negative"
+
+
+def _check_uniform(numbers: Numbers) -> str:
+    low, high = numbers["low"], numbers["high"]
+    return "" if low <= high else f"`low` = {low} is above `high` = {high}"
+
+
+def _check_truncated(numbers: Numbers) -> str:
+    if not numbers["std"] > 0:
+        return f"`std` = {numbers['std']} is not positive"
+    a, b = numbers["a"], numbers["b"]
+    return "" if a < b else f"`a` = {a} is not below `b` = {b}"
+
+
+#: `he_*` scale by fan_in unless they say otherwise, with the gain sqrt(2) of ReLU.
+SCHEMES: dict[str, Scheme] = {
+    "default": Scheme({}),
+    "zeros": Scheme({}),
+    "ones": Scheme({}),
+    "constant": Scheme({"value": None}),
+    "uniform": Scheme({"low": 0.0, "high": 1.0}, _check_uniform),
+    "normal": Scheme({"mean": 0.0, "std": 1.0}, _check_normal),
+    "truncated_normal": Scheme({"mean": 0.0, "std": 1.0, "a": -2.0, "b": 2.0}, _check_truncated),
+    "xavier_uniform": Scheme({"gain": 1.0}),
+    "xavier_normal": Scheme({"gain": 1.0}),
+    "he_uniform": Scheme({}),
+    "he_uniform_fan_out": Scheme({}),
+    "he_normal": Scheme({}),
+    "he_normal_fan_out": Scheme({}),
+    "orthogonal": Scheme({"gain": 1.0}),
+}

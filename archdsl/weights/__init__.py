@@ -1,0 +1,1 @@
+"""Where weights come from: seeded initialization, files, and matching by name."""

@@ -1,0 +1,159 @@
+"""Seeded initialization: what each scheme of the language means, on NumPy.
+
+Formulas as `torch.nn.init` has them; fans come from the op that owns the weight.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from archdsl.language.diagnostics import error
+from archdsl.ops.base import Weight
+from archdsl.ops.schemes import SCHEMES, Numbers
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.random import Generator
+
+    from archdsl.graph.graph import Graph
+
+Draw = Callable[["Generator", Weight, Numbers], "np.ndarray"]
+
+
+def initialize(graph: Graph, seed: int = 0) -> dict[str, np.ndarray]:
+    """Every parameter and buffer of the graph, training-only parts included, keyed by `state_dict` key.
+
+    Each array has its own generator, seeded by (`seed`, crc32 of the key): it depends on neither order nor on other
+    layers. `seed` >= 0. Raises `ArchError` (`init-argument`, `init-rank`) naming the weight.
+    """
+    from numpy.random import SFC64, Generator, SeedSequence
+
+    weights: dict[str, np.ndarray] = {}
+    for layer in graph.layers:
+        for weight in layer.weights:
+            key = f"{layer.module}.{weight.name}"
+            if key in weights:  # a shared module
+                continue
+            sequence = SeedSequence((seed, zlib.crc32(key.encode())))
+            weights[key] = draw(weight, Generator(SFC64(sequence)), key)
+    return weights
+
+
+def draw(weight: Weight, generator: Generator, key: str) -> np.ndarray:
+    """One array of the weight's shape and element type."""
+    scheme = SCHEMES[weight.init.scheme]
+    numbers = {**scheme.arguments, **dict(weight.init.arguments)}
+    complete = {name: value for name, value in numbers.items() if value is not None}
+    missing = [name for name in numbers if name not in complete]
+    wrong = f"`{missing[0]}` is missing" if missing else scheme.check(complete)
+    if wrong:
+        raise error("init-argument", f"`{weight.init.scheme}` cannot initialize `{key}`: {wrong}")
+    if weight.init.scheme == "orthogonal" and len(weight.shape) < 2:
+        raise error("init-rank", f"`orthogonal` cannot initialize `{key}`: it needs two axes or more")
+    return DRAWS[weight.init.scheme](generator, weight, complete).astype(weight.dtype, copy=False)
+
+
+def _full(weight: Weight, value: float) -> np.ndarray:
+    import numpy as np
+
+    return np.full(weight.shape, value, dtype=weight.dtype)
+
+
+def _uniform(generator: Generator, weight: Weight, low: float, high: float) -> np.ndarray:
+    """U(low, high), drawn as float32 and scaled in place."""
+    values = generator.random(weight.shape, dtype="float32")
+    values *= high - low
+    values += low
+    return values
+
+
+def _normal(generator: Generator, weight: Weight, mean: float, std: float) -> np.ndarray:
+    values = generator.standard_normal(weight.shape, dtype="float32")
+    values *= std
+    values += mean
+    return values
+
+
+def _symmetric(generator: Generator, weight: Weight, variance: float) -> np.ndarray:
+    """U(-b, b) of the given variance: b = sqrt(3 variance)."""
+    bound = math.sqrt(3 * variance)
+    return _uniform(generator, weight, -bound, bound)
+
+
+def _reciprocal(fan: int) -> float:
+    """1 / fan; a weight without fans is left at zero, as PyTorch leaves a bias of fan 0."""
+    return 1 / fan if fan > 0 else 0.0
+
+
+def _xavier(weight: Weight, gain: float) -> float:
+    """Variance of Glorot and Bengio, AISTATS 2010: 2 gain^2 / (fan_in + fan_out)."""
+    return 2 * gain**2 * _reciprocal(weight.fan_in + weight.fan_out)
+
+
+def _truncated_normal(generator: Generator, weight: Weight, numbers: Numbers) -> np.ndarray:
+    """N(mean, std) conditioned on a <= x <= b (absolute bounds, as `torch.nn.init.trunc_normal_`)."""
+    import numpy as np
+
+    mean, std = numbers["mean"], numbers["std"]
+    low, high = (numbers["a"] - mean) / std, (numbers["b"] - mean) / std
+    kept = np.empty(0, dtype="float32")
+    while kept.size < weight.elements:
+        wanted = int((weight.elements - kept.size) * 1.1) + 16
+        kept = np.concatenate([kept, _accepted(generator, wanted, low, high)])
+    values = kept[: weight.elements].reshape(weight.shape)
+    values *= std
+    values += mean
+    return values.clip(numbers["a"], numbers["b"])
+
+
+def _accepted(generator: Generator, count: int, low: float, high: float) -> np.ndarray:
+    """Those of `count` proposals that follow the standard normal between `low` and `high`.
+
+    Normal proposals where the interval holds much of the mass, else uniform ones accepted with
+    probability exp((nearest^2 - x^2) / 2) (Robert, Statistics and Computing 5, 1995).
+    """
+    import numpy as np
+
+    if math.erf(high / math.sqrt(2)) - math.erf(low / math.sqrt(2)) > 0.5:
+        proposals = generator.standard_normal(count, dtype="float32")
+        return proposals[(proposals >= low) & (proposals <= high)]
+    nearest = min(max(low, 0.0), high)
+    low, high = max(low, nearest - 12), min(high, nearest + 12)  # beyond, less than float32 resolves
+    uniform = generator.uniform(low, high, count)
+    accepted = generator.random(count) <= np.exp((nearest**2 - uniform**2) / 2)
+    return uniform[accepted].astype("float32")
+
+
+def _orthogonal(generator: Generator, weight: Weight, gain: float) -> np.ndarray:
+    """Orthonormal rows or columns of the first axis against the rest (Saxe et al., 2013), times gain."""
+    import numpy as np
+
+    rows, columns = weight.shape[0], weight.elements // weight.shape[0]
+    normal = generator.standard_normal((max(rows, columns), min(rows, columns)), dtype="float32")
+    q, r = np.linalg.qr(normal)
+    q *= np.sign(np.diagonal(r))  # makes the distribution uniform over orthogonal matrices
+    q = q if rows >= columns else q.T
+    return np.ascontiguousarray(gain * q, dtype="float32").reshape(weight.shape)
+
+
+#: How each scheme of `archdsl.ops.schemes` is drawn.
+DRAWS: dict[str, Draw] = {
+    "default": lambda g, w, _: _symmetric(g, w, _reciprocal(w.fan_in) / 3),
+    "zeros": lambda _g, w, _: _full(w, 0),
+    "ones": lambda _g, w, _: _full(w, 1),
+    "constant": lambda _g, w, n: _full(w, n["value"]),
+    "uniform": lambda g, w, n: _uniform(g, w, n["low"], n["high"]),
+    "normal": lambda g, w, n: _normal(g, w, n["mean"], n["std"]),
+    "truncated_normal": _truncated_normal,
+    "xavier_uniform": lambda g, w, n: _symmetric(g, w, _xavier(w, n["gain"])),
+    "xavier_normal": lambda g, w, n: _normal(g, w, 0, math.sqrt(_xavier(w, n["gain"]))),
+    "he_uniform": lambda g, w, _: _symmetric(g, w, 2 * _reciprocal(w.fan_in)),
+    "he_uniform_fan_out": lambda g, w, _: _symmetric(g, w, 2 * _reciprocal(w.fan_out)),
+    "he_normal": lambda g, w, _: _normal(g, w, 0, math.sqrt(2 * _reciprocal(w.fan_in))),
+    "he_normal_fan_out": lambda g, w, _: _normal(g, w, 0, math.sqrt(2 * _reciprocal(w.fan_out))),
+    "orthogonal": lambda g, w, n: _orthogonal(g, w, n["gain"]),
+}
+assert DRAWS.keys() == SCHEMES.keys()
