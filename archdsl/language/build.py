@@ -11,7 +11,7 @@ from lark.visitors import Transformer_NonRecursive
 from archdsl.language import syntax as s
 from archdsl.language.diagnostics import error
 from archdsl.language.source import Source, Span
-from archdsl.language.words import KEYWORDS
+from archdsl.language.words import KEYWORDS, OPERATOR_WORDS
 
 MULTIPLIERS = {"K": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 Kids = list[Any]
@@ -35,9 +35,9 @@ class Builder(Transformer_NonRecursive[Token, Any]):
         assert token.end_pos is not None
         return Span(self.source, token.start_pos, token.end_pos)
 
-    def defined(self, token: Token) -> str:
-        """A name that is given a meaning here; the words of the language have one already."""
-        if token in KEYWORDS:
+    def defined(self, token: Token, words: frozenset[str] = OPERATOR_WORDS) -> str:
+        """A name that is given a meaning here; `words` mean something else where it would be used."""
+        if token in words:
             message = f"`{token}` is a word of the language and cannot be a name"
             raise error("syntax-error", message, self.at(token), label="choose another name")
         return str(token)
@@ -67,7 +67,7 @@ class Builder(Transformer_NonRecursive[Token, Any]):
 
     def block(self, meta: Any, kids: Kids) -> s.Block:
         name, *rest = kids
-        return s.Block(self.span(meta), self.defined(name), self.at(name), rest[0] if len(rest) == 2 else (), rest[-1])
+        return s.Block(self.span(meta), self.defined(name, KEYWORDS), self.at(name), rest[0] if len(rest) == 2 else (), rest[-1])
 
     def network(self, meta: Any, kids: Kids) -> s.Network:
         name, *rest = kids

@@ -11,6 +11,9 @@ preprocess because not and or one tensor concat add mul max
 """.split()
 )
 
+#: words that mean something inside an expression, so no value can have their name
+OPERATOR_WORDS = frozenset({"in", "if", "else", "and", "or", "not"})
+
 PUNCTUATION = {
     "LPAR": "`(`", "RPAR": "`)`", "LSQB": "`[`", "RSQB": "`]`", "LBRACE": "`{`", "RBRACE": "`}`", "COMMA": "`,`",
     "COLON": "`:`", "EQUAL": "`=`", "AT": "`@`", "DOT": "`.`", "SEMICOLON": "`;`", "__ANON_0": "`->`",
