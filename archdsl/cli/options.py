@@ -106,7 +106,8 @@ _NETWORK = (
 )  # fmt: skip
 _WEIGHTS = (
     click.option("--weights", metavar="F", help="Weights by name (.npz); initialized by the spec without it."),
-    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the initialization."),
+    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
+                 help="Seed of the initialization."),
 )  # fmt: skip
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 

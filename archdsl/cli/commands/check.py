@@ -41,7 +41,8 @@ def command(
     rejected = any(diagnostic.severity == "error" for diagnostic in found.values())
     _show(list(found.values()), form)
     if form == "text" and not quiet:
-        print("\n".join(filter(None, lines)))
+        for line in filter(None, lines):
+            click.echo(line)
     return int(rejected)
 
 
@@ -79,7 +80,8 @@ def _check_file(
         fine += 1
         claims += len(checked.graph.verdicts)
     plural = "" if fine == 1 else "s"
-    return found, f"{name}: {fine} network{plural} checked, {claims} claims" if fine == len(names) else ""
+    rejected = any(diagnostic.severity == "error" for diagnostic in found)
+    return found, "" if rejected else f"{name}: {fine} network{plural} checked, {claims} claims"
 
 
 def _show(diagnostics: list[Diagnostic], form: str) -> None:

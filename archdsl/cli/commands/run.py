@@ -39,7 +39,9 @@ def command(
         loaded = options.load_network(file, network, parameters, inputs, limits)
         model = loaded.onnx(options.load_weights(loaded, weights, seed)).SerializeToString()
         if weights is None:
-            click.echo(f"no --weights: the network is freshly initialized (seed {seed}), so its classes mean nothing", err=True)
+            click.echo(
+                f"no --weights: the network is freshly initialized (seed {seed}), so its classes mean nothing", err=True
+            )
     _print(run(model, image, device, top), names)  # type: ignore[arg-type]
 
 
@@ -70,5 +72,5 @@ def _print(result: RunResult, names: list[str]) -> None:
     else:
         for name, shape in result.shapes.items():
             out.print(f"{name}: {list(shape)}")
-    shape = "x".join(map(str, result.input_shape))
-    out.print(f"{result.latency_ms:.2f} ms on {result.device} (median of {result.repeats} runs, input {shape})")
+    size = "x".join(map(str, result.input_shape))
+    out.print(f"{result.latency_ms:.2f} ms on {result.device} (median of {result.repeats} runs, input {size})")
