@@ -17,10 +17,10 @@ from archdsl.language.program import read_program
 from archdsl.library import find
 
 if TYPE_CHECKING:
-    import networkx
+    import networkx  # noqa: TID251 (a type only)
     import numpy as np
     import onnx
-    import torch
+    import torch  # noqa: TID251 (a type only)
 
     from archdsl.emit.report.model import Report
 
@@ -78,7 +78,7 @@ class Network:
     @property
     def graph(self) -> networkx.MultiDiGraph:
         """Nodes are paths in topological order, each with a `layer`; edges carry `output` and `input` positions."""
-        return self.checked.nodes
+        return self.checked.multigraph
 
     def report(self, batch: int = 1) -> Report:
         """Rows and totals; `to_dict()` is the JSON of `archdsl report --format json`."""

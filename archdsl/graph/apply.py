@@ -8,7 +8,7 @@ from dataclasses import replace
 from archdsl.graph.bind import Bound
 from archdsl.graph.blame import blame
 from archdsl.graph.functions import PADDING_WORDS
-from archdsl.graph.graph import Layer, TensorRef, add_node
+from archdsl.graph.graph import Layer, TensorRef
 from archdsl.graph.state import Here, Stop, Value, too_many
 from archdsl.graph.values import POISON, Tensor
 from archdsl.language import syntax as s
@@ -75,7 +75,7 @@ def _check_training(tensors: tuple[Tensor, ...], span: Span, here: Here) -> None
 
 
 def _enter(layer: Layer, here: Here) -> Value:
-    add_node(here.e.nodes, layer)
+    here.e.nodes[layer.path] = layer
     results = [Tensor(TensorRef(layer.path, i), t, layer.training_only) for i, t in enumerate(layer.output_types)]
     here.e.results[layer.path] = results[0]
     for name, result in zip(layer.op.results(layer.input_types), results, strict=False):

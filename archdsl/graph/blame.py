@@ -45,7 +45,7 @@ def _origin(tensor: Tensor, here: Here, source: Value | None) -> Layer | None:
     stop = source.ref if isinstance(source, Tensor) else None
     ref: TensorRef = tensor.ref
     while ref != stop:
-        node: Input | Layer = here.e.nodes.nodes[ref.path]["layer"]
+        node = here.e.nodes[ref.path]
         if isinstance(node, Input) or not node.inputs:
             return None
         if node.input_types[0].spatial != node.output_types[0].spatial:

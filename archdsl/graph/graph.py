@@ -1,17 +1,22 @@
-"""The layer graph. Only this module and `archdsl.graph.costs` know networkx."""
+"""The layer graph: plain records in topological order, and the networkx graph made of them.
+
+Only this module knows networkx. Its import costs a third of `archdsl check`, so it is made when it is asked for.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Literal
-
-import networkx as nx
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
 
 from archdsl.language.diagnostics import Frame
 from archdsl.language.source import Span
 from archdsl.ops.base import Op, TensorType, Weight
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 Value = object  # what an expression of the language gives; plain Python data once elaborated
 
@@ -123,15 +128,11 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Graph:
-    """An elaborated network: `nodes` is a multigraph whose nodes are paths in topological order.
-
-    Every node has an attribute `layer` (`Input` or `Layer`); every edge has `output` (the result
-    index it carries) and `input` (the argument position it feeds).
-    """
+    """An elaborated network: `nodes` are its inputs and layers by path, each after all that it reads."""
 
     name: str
     source: str  # the file as the user named it
-    nodes: nx.MultiDiGraph
+    nodes: dict[str, Input | Layer]
     outputs: tuple[Output, ...]
     scopes: dict[str, Scope]
     stages: dict[str, Stage]
@@ -144,12 +145,12 @@ class Graph:
 
     @property
     def inputs(self) -> list[Input]:
-        return [node for node in self._all() if isinstance(node, Input)]
+        return [node for node in self.nodes.values() if isinstance(node, Input)]
 
     @property
     def layers(self) -> list[Layer]:
         """Layers in topological order, as written."""
-        return [node for node in self._all() if isinstance(node, Layer)]
+        return [node for node in self.nodes.values() if isinstance(node, Layer)]
 
     @property
     def deployed(self) -> list[Layer]:
@@ -162,17 +163,28 @@ class Graph:
 
     def layer(self, path: str) -> Layer:
         """The layer at a path; KeyError if there is none."""
-        node = self.nodes.nodes[path]["layer"]
+        node = self.nodes[path]
         if not isinstance(node, Layer):
             raise KeyError(path)
         return node
 
     def type_of(self, ref: TensorRef) -> TensorType:
-        node: Input | Layer = self.nodes.nodes[ref.path]["layer"]
+        node = self.nodes[ref.path]
         return node.type if isinstance(node, Input) else node.output_types[ref.index]
 
-    def _all(self) -> Iterator[Input | Layer]:
-        return (node for _, node in self.nodes.nodes(data="layer"))
+    @cached_property
+    def multigraph(self) -> nx.MultiDiGraph:
+        """The graph as networkx has it: nodes are paths with a `layer` (`Input` or `Layer`), edges carry `output`
+        (the result index) and `input` (the argument position)."""
+        import networkx as nx
+
+        graph = nx.MultiDiGraph(name=self.name)
+        for path, node in self.nodes.items():
+            graph.add_node(path, layer=node)
+        for layer in self.layers:
+            for position, ref in enumerate(layer.inputs):
+                graph.add_edge(ref.path, layer.path, output=ref.index, input=position)
+        return graph
 
 
 @dataclass(frozen=True)
@@ -182,32 +194,15 @@ class CheckedGraph(Graph):
     verdicts: tuple[Verdict, ...] = ()
 
 
-def new_nodes() -> nx.MultiDiGraph:
-    """An empty node graph."""
-    return nx.MultiDiGraph()
+def nodes_of(items: Iterable[Input | Layer]) -> dict[str, Input | Layer]:
+    """Nodes by path, in their order (which must be topological)."""
+    return {item.path: item for item in items}
 
 
-def add_node(nodes: nx.MultiDiGraph, node: Input | Layer) -> None:
-    """Enter a node and the edges from its inputs; inputs are entered before what uses them."""
-    nodes.add_node(node.path, layer=node)
-    if isinstance(node, Input):
-        return
-    for position, ref in enumerate(node.inputs):
-        nodes.add_edge(ref.path, node.path, output=ref.index, input=position)
-
-
-def nodes_of(items: Iterable[Input | Layer]) -> nx.MultiDiGraph:
-    """A node graph of these, in their order (which must be topological)."""
-    nodes = new_nodes()
-    for item in items:
-        add_node(nodes, item)
-    return nodes
-
-
-def ancestors(graph: Graph, paths: Iterable[str]) -> set[str]:
+def needed(graph: Graph, paths: Iterable[str]) -> set[str]:
     """The paths themselves and every node that they depend on."""
-    found: set[str] = set()
-    for path in paths:
-        if path not in found:
-            found |= nx.ancestors(graph.nodes, path) | {path}
+    found = set(paths)
+    for path, node in reversed(graph.nodes.items()):
+        if path in found and isinstance(node, Layer):
+            found.update(ref.path for ref in node.inputs)
     return found

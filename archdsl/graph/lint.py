@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from archdsl.graph.graph import Graph, Input, ancestors
+from archdsl.graph.graph import Graph, Input, needed
 from archdsl.language import syntax as s
 from archdsl.language.diagnostics import ArchError, Diagnostic, Label
 from archdsl.language.program import Program
@@ -107,10 +107,11 @@ def _unused_parameters(owner: s.Block | s.Network) -> list[Diagnostic]:
 
 def dead_ends(graph: Graph) -> list[Diagnostic]:
     """Warnings about inputs and last layers of stages that no output depends on."""
-    alive = ancestors(graph, {output.tensor.path for output in graph.outputs})
+    alive = needed(graph, {output.tensor.path for output in graph.outputs})
+    read = {ref.path for layer in graph.layers for ref in layer.inputs}
     found: dict[object, Diagnostic] = {}
-    for path, node in graph.nodes.nodes(data="layer"):
-        if path in alive or graph.nodes.out_degree(path):
+    for path, node in graph.nodes.items():
+        if path in alive or path in read:
             continue
         if isinstance(node, Input):
             diagnostic = Diagnostic("unused-input", f"no output depends on input `{path}`", node.span, "warning")

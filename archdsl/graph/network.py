@@ -10,7 +10,7 @@ from archdsl.graph.bind import check_domain, match, missing
 from archdsl.graph.claims import claims_of, units_of
 from archdsl.graph.elaborate import label_text, register_statement, run_body, run_chain, tensor_of
 from archdsl.graph.evaluate import evaluate
-from archdsl.graph.graph import Graph, Input, Output, Scope, TensorRef, add_node
+from archdsl.graph.graph import Graph, Input, Output, Scope, TensorRef
 from archdsl.graph.lint import refuse_recursion
 from archdsl.graph.preprocess import preprocessing
 from archdsl.graph.state import Elaboration, Here, Naming, Stop, Value
@@ -157,7 +157,7 @@ def _declared_value(
 
 def _last_output(result: Value | None, network: s.Network, e: Elaboration) -> None:
     """The last value is the output where none is declared."""
-    if result is None and not e.diagnostics:
+    if not e.layers and not e.diagnostics:
         raise error("empty-body", f"`{network.name}` has no layers", network.name_span)
     if any(not output.training_only for output in e.outputs) or not isinstance(result, Tensor):
         return
@@ -210,7 +210,7 @@ def run_input(statement: s.InputStatement, value: Value | None, here: Here) -> V
         raise error("syntax-error", "only `preprocess` can follow an `input`", clauses.span)
     settings = preprocessing(clauses.preprocess, here.place(None))
     node = Input(path, TensorType(shape, dtype), statement.name_span, settings)
-    add_node(here.e.nodes, node)
+    here.e.nodes[path] = node
     tensor = Tensor(TensorRef(path), node.type)
     here.e.results[path] = tensor
     return tensor

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
-import networkx as nx
-
 from archdsl.graph.bind import Bound
 from archdsl.graph.evaluate import Place
-from archdsl.graph.graph import Claim, Output, Scope, Stage, new_nodes
+from archdsl.graph.graph import Claim, Input, Layer, Output, Scope, Stage
 from archdsl.graph.values import Env, Poison, Tensor
 from archdsl.language import syntax as s
 from archdsl.language.diagnostics import ArchError, Diagnostic, Fix, Frame, Label, error
@@ -30,7 +28,7 @@ class Elaboration:
 
     program: Program
     limits: Limits
-    nodes: nx.MultiDiGraph = field(default_factory=new_nodes)
+    nodes: dict[str, Input | Layer] = field(default_factory=dict)
     diagnostics: dict[Key, Diagnostic] = field(default_factory=dict)
     instances: Counter[Key] = field(default_factory=Counter)
     fixes: dict[Key, tuple[Fix, ...]] = field(default_factory=dict)

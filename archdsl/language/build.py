@@ -67,7 +67,8 @@ class Builder(Transformer_NonRecursive[Token, Any]):
 
     def block(self, meta: Any, kids: Kids) -> s.Block:
         name, *rest = kids
-        return s.Block(self.span(meta), self.defined(name, KEYWORDS), self.at(name), rest[0] if len(rest) == 2 else (), rest[-1])
+        parameters = rest[0] if len(rest) == 2 else ()
+        return s.Block(self.span(meta), self.defined(name, KEYWORDS), self.at(name), parameters, rest[-1])
 
     def network(self, meta: Any, kids: Kids) -> s.Network:
         name, *rest = kids
@@ -77,7 +78,9 @@ class Builder(Transformer_NonRecursive[Token, Any]):
     def variant(self, meta: Any, kids: Kids) -> s.Variant:
         name, base, *rest = kids
         arguments = rest[0] if len(rest) == 2 else None
-        return s.Variant(self.span(meta), self.defined(name), self.at(name), str(base), self.at(base), arguments, rest[-1])
+        return s.Variant(
+            self.span(meta), self.defined(name), self.at(name), str(base), self.at(base), arguments, rest[-1]
+        )
 
     def published(self, meta: Any, kids: Kids) -> s.Published:
         title, network, *rest = kids

@@ -2,170 +2,54 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from archdsl.language.expressions import (
+    Arguments,
+    Both,
+    Choice,
+    Either,
+    Expression,
+    Function,
+    Incoming,
+    Index,
+    ListLiteral,
+    MapLiteral,
+    Name,
+    Named,
+    Negation,
+    Node,
+    Number,
+    Operation,
+    Path,
+    Postfix,
+    Power,
+    Property,
+    Reference,
+    String,
+    Unary,
+    node,
+)
 from archdsl.language.source import Source, Span
 
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """Base of all nodes."""
-
-    span: Span
-
-
-# Expressions ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Expression(Node):
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class Number(Expression):
-    """A literal; `value` includes the suffix (`128M` is 128_000_000)."""
-
-    text: str
-    value: int | float
-
-
-@dataclass(frozen=True, slots=True)
-class String(Expression):
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
-class Name(Expression):
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Named(Node):
-    """`name = value` in arguments and clauses."""
-
-    name: str
-    name_span: Span
-    value: Expression
-
-
-@dataclass(frozen=True, slots=True)
-class Arguments(Node):
-    positional: tuple[Expression, ...]
-    named: tuple[Named, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Function(Expression):
-    name: str
-    name_span: Span
-    arguments: Arguments
-
-
-@dataclass(frozen=True, slots=True)
-class Incoming(Expression):
-    """`in`: the tensor that flows into this place."""
-
-
-@dataclass(frozen=True, slots=True)
-class Path(Node):
-    parts: tuple[str, ...]
-
-    @property
-    def text(self) -> str:
-        return ".".join(self.parts)
-
-
-@dataclass(frozen=True, slots=True)
-class Reference(Expression):
-    """`@path`: the tensor that a stage produced."""
-
-    path: Path
-
-
-@dataclass(frozen=True, slots=True)
-class ListLiteral(Expression):
-    items: tuple[Expression, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class MapLiteral(Expression):
-    items: tuple[tuple[Expression, Expression], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Index(Node):
-    index: Expression
-
-
-@dataclass(frozen=True, slots=True)
-class Property(Node):
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Postfix(Expression):
-    base: Expression
-    trailers: tuple[Index | Property, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Unary(Expression):
-    """Signs before an operand, outermost first."""
-
-    signs: tuple[str, ...]
-    operand: Expression
-
-
-@dataclass(frozen=True, slots=True)
-class Power(Expression):
-    """`a ** b ** c`: groups from the right."""
-
-    operands: tuple[Expression, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Operation(Expression):
-    """`first op a op b ...` of one precedence: groups from the left (comparisons chain)."""
-
-    first: Expression
-    rest: tuple[tuple[str, Expression], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Negation(Expression):
-    """`not` said `count` times."""
-
-    count: int
-    operand: Expression
-
-
-@dataclass(frozen=True, slots=True)
-class Both(Expression):
-    operands: tuple[Expression, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Either(Expression):
-    operands: tuple[Expression, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Choice(Expression):
-    """`a if c else b if d else e`: operands a, c, b, d, e."""
-
-    operands: tuple[Expression, ...]
-
+#: all nodes, so that one name (`syntax as s`) reaches every one
+__all__ = [
+    "Arguments", "Block", "Body", "Both", "Braces", "Call", "Chain", "Choice", "ChosenElement", "ClaimNode",
+    "Clauses", "Combinator", "Conditional", "Domain", "Either", "Element", "Expression", "File", "Function",
+    "Incoming", "IncomingElement", "Index", "Initialize", "InputStatement", "Interval", "LabelName", "Let", "Link",
+    "ListLiteral", "Loop", "MapLiteral", "Name", "Named", "Negation", "Network", "Node", "Number", "OneOf",
+    "Operation", "OutputStatement", "Parameter", "Path", "Postfix", "Power", "Property", "Published", "Reference",
+    "ReferenceElement", "Repeat", "Row", "Skip", "Stage", "Statement", "String", "TensorDomain", "Unary", "Use",
+    "Variant",
+]  # fmt: skip
 
 # Elements of a chain --------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Element(Node):
-    pass
+    """A link of a chain: what the current value flows through."""
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Call(Element):
     """An op or a block applied to the current value."""
 
@@ -174,33 +58,39 @@ class Call(Element):
     arguments: Arguments | None
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class ReferenceElement(Element):
+    """`@path` as an element."""
+
     path: Path
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class IncomingElement(Element):
     """`in` as an element: the value that flows into the enclosing block or network body."""
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Skip(Element):
     """The identity branch."""
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Body(Node):
+    """Statements in braces."""
+
     docstring: str | None
     statements: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Braces(Element):
+    """Bare braces: a body in place of an element."""
+
     body: Body
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Combinator(Element):
     """`concat { }` and its kin: every statement of the body is a branch."""
 
@@ -210,13 +100,15 @@ class Combinator(Element):
     body: Body
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Repeat(Element):
+    """`repeat n { }`."""
+
     count: Expression
     body: Body
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Loop(Element):
     """`for item in list` or `for index, item in list`."""
 
@@ -226,13 +118,15 @@ class Loop(Element):
     body: Body
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Conditional(Element):
+    """`if c { } else if d { } else { }`."""
+
     branches: tuple[tuple[Expression, Body], ...]
     otherwise: Body | None
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class ChosenElement(Element):
     """`a if c else b` between elements: `options` pairs each but the last with its condition."""
 
@@ -240,35 +134,41 @@ class ChosenElement(Element):
     otherwise: Element
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class LabelName(Node):
     """Text and `{expression}` parts of a label in order."""
 
     parts: tuple[str | Expression, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Link(Node):
+    """An element of a chain, with its label if it has one."""
+
     label: LabelName | None
     element: Element
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Chain(Node):
+    """`a -> b -> c`."""
+
     links: tuple[Link, ...]
 
 
 # Clauses and statements -----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class ClaimNode(Node):
+    """`quantity = stated`."""
+
     quantity: str
     quantity_span: Span
     stated: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Clauses(Node):
     """What may follow a statement: each at most once but `expect`."""
 
@@ -278,20 +178,24 @@ class Clauses(Node):
     preprocess: tuple[Named, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Statement(Node):
-    pass
+    """A line of a body."""
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Let(Statement):
+    """`let name = value`."""
+
     name: str
     name_span: Span
     value: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class InputStatement(Statement):
+    """`input name: dtype [shape]`."""
+
     name: str
     name_span: Span
     dtype: str | None
@@ -299,20 +203,26 @@ class InputStatement(Statement):
     clauses: Clauses
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Initialize(Statement):
+    """`initialize conv = he_normal, bias = zeros`."""
+
     settings: tuple[Named, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class OutputStatement(Statement):
+    """`output name: chain`."""
+
     name: LabelName
     chain: Chain
     clauses: Clauses
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Stage(Statement):
+    """A chain with its clauses."""
+
     chain: Chain
     clauses: Clauses
 
@@ -320,47 +230,59 @@ class Stage(Statement):
 # Items of a file ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class OneOf(Node):
+    """`one of [a, b]`."""
+
     values: ListLiteral
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Interval(Node):
+    """`low .. high`."""
+
     low: Expression
     high: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class TensorDomain(Node):
-    pass
+    """`tensor`."""
 
 
 Domain = OneOf | Interval | TensorDomain
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Parameter(Node):
+    """A parameter of a block or network."""
+
     name: str
     domain: Domain | None
     default: Expression | None
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Use(Node):
+    """`use "file"`."""
+
     path: str
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Block(Node):
+    """`block name(parameters) { }`."""
+
     name: str
     name_span: Span
     parameters: tuple[Parameter, ...]
     body: Body
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Network(Node):
+    """`network name(parameters) { }`."""
+
     name: str
     name_span: Span
     parameters: tuple[Parameter, ...]
@@ -368,7 +290,7 @@ class Network(Node):
     body: Body
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Variant(Node):
     """`network resnet50 = resnet(depth = 50)`."""
 
@@ -380,15 +302,19 @@ class Variant(Node):
     clauses: Clauses
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Row(Node):
+    """`path: claims because "..."`."""
+
     path: Path
     claims: tuple[ClaimNode, ...]
     because: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Published(Node):
+    """`published "title" of network (K = 1024) { }`."""
+
     title: str
     network: str
     network_span: Span
@@ -396,7 +322,7 @@ class Published(Node):
     rows: tuple[Row, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class File:
     """A parsed file; `docstring` is the string before the first item."""
 

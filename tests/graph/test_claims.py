@@ -6,7 +6,6 @@ import pytest
 from support import compiled, messages
 
 
-
 def holds(stated: str, actual_thousands: int) -> bool:
     """Whether `expect params = stated` accepts a thousand times this many."""
     text = f"network n {{ input x: [1000]; stage: linear({actual_thousands}, bias = false) expect params = {stated} }}"

@@ -201,7 +201,7 @@ def test_depth_is_the_longest_of_all_paths(data: st.DataObject) -> None:
 
 def _paths(graph: CheckedGraph, inside: list[Layer]) -> list[list[str]]:
     """All simple paths between two of these layers, and the layers themselves."""
-    simple = nx.DiGraph(graph.nodes)
+    simple = nx.DiGraph(graph.multigraph)
     pairs = [(one.path, two.path) for one in inside for two in inside if one is not two]
     return [[n.path] for n in inside] + [p for one, two in pairs for p in nx.all_simple_paths(simple, one, two)]
 

@@ -153,11 +153,16 @@ def test_training_parts_are_side_branches() -> None:
     """)
     assert net.checked.layer("head.1").training_only
     assert net.checked.layers[-1].inputs[0].name == "a"
-    assert [(o.name, o.training_only, o.weight) for o in net.checked.outputs] == [("head", True, 0.5), ("y", False, None)]
+    assert [(o.name, o.training_only, o.weight) for o in net.checked.outputs] == [
+        ("head", True, 0.5),
+        ("y", False, None),
+    ]
 
 
 def test_a_deployed_layer_cannot_read_a_training_part() -> None:
-    found = messages("network n { input x: [4]; h: linear(4) training; output y: add { in_; @h } }".replace("in_", "@x"))
+    found = messages(
+        "network n { input x: [4]; h: linear(4) training; output y: add { in_; @h } }".replace("in_", "@x")
+    )
     assert found == ["training-only: a deployed layer reads a tensor that exists in training only"]
 
 

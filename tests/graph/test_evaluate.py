@@ -62,14 +62,16 @@ def arithmetic(draw: st.DrawFn, depth: int = 3) -> str:
     if depth == 0 or draw(st.booleans()):
         return str(draw(st.integers(0, 50)))
     left, right = draw(arithmetic(depth - 1)), draw(arithmetic(depth - 1))
-    form = draw(st.sampled_from(["({} + {})", "{} + {}", "({} - {})", "({} * {})", "({} // {})", "({} % {})", "({} < {})"]))
+    form = draw(
+        st.sampled_from(["({} + {})", "{} + {}", "({} - {})", "({} * {})", "({} // {})", "({} % {})", "({} < {})"])
+    )
     return f"(1 if {left} < {right} else 0)" if "<" in form else form.format(left, right)
 
 
 @given(arithmetic())
 def test_integer_arithmetic_is_pythons(expression: str) -> None:
     try:
-        expected = eval(expression)  # noqa: S307: the authority; generated from digits and signs above
+        expected = eval(expression)  # noqa: S307 (the authority; generated from digits and signs above)
     except ZeroDivisionError:
         assert messages(f"network n(v = {expression}) {{ input x: [v]; relu }}")[0].startswith("division-by-zero")
         return

@@ -12,6 +12,7 @@ import archdsl
 from archdsl.language.limits import Limits
 
 INPUT = "input x: [8, 16, 16]"
+DOUBLED = "; ".join(["let v0 = [1, 2]", *(f"let v{i + 1} = v{i} + v{i}" for i in range(60))])
 CHAIN = "\n".join(f"block b{i + 1} {{ b{i}; b{i} }}" for i in range(30))
 
 
@@ -20,7 +21,8 @@ CHAIN = "\n".join(f"block b{i + 1} {{ b{i}; b{i} }}" for i in range(30))
     [
         (f"network n {{ {INPUT}; repeat 1000000000000 {{ conv(8, 3, pad = 1) }} }}", "limit-layers"),
         (f"network n {{ {INPUT}; repeat 10000 {{ repeat 10000 {{ repeat 10000 {{ relu }} }} }} }}", "limit-layers"),
-        (f"network n {{ {INPUT}; for i in range(9999) {{ for j in range(9999) {{ let y = 1 }} }} }}", "limit-statements"),
+        (f"network n {{ {INPUT}; for i in range(9999) {{ for j in range(9999) {{ let y = 1 }} }} }}",
+         "limit-statements"),
         (f"block b(n) {{ repeat n {{ repeat n {{ relu }} }} }}\nnetwork n {{ {INPUT}; b(10000) }}", "limit-layers"),
         (f"block b0 {{ relu }}\n{CHAIN}\nnetwork n {{ {INPUT}; repeat 1 {{ b30 }} }}", "limit-layers"),
         (f"block b0 {{ relu }}\n{CHAIN}\nnetwork n {{ {INPUT}; b30 }}", "limit-layers"),
@@ -31,7 +33,7 @@ CHAIN = "\n".join(f"block b{i + 1} {{ b{i}; b{i} }}" for i in range(30))
         (f"network n {{ {INPUT}; let y = {' + '.join(['1'] * 20000)}; conv(y, 1) }}", None),
         (f"network n {{ {INPUT}; let y = {'-' * 20000}1; conv(y, 1) }}", None),
         (f"network n {{ {INPUT}; {' -> '.join(['relu'] * 5000)} }}", None),
-        (f"network n {{ {INPUT}; {'; '.join(f'let v{i} = v{i - 1} + v{i - 1}' if i else 'let v0 = [1, 2]' for i in range(60))}; relu }}", "limit-list"),
+        (f"network n {{ {INPUT}; {DOUBLED}; relu }}", "limit-list"),
     ],
 )  # fmt: skip
 def test_limits(text: str, code: str | None) -> None:

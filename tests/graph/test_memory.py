@@ -80,7 +80,7 @@ def simulated(graph: Graph) -> list[int]:
     layers = graph.layers
 
     def root(ref: TensorRef) -> TensorRef:
-        node = graph.nodes.nodes[ref.path]["layer"]
+        node = graph.nodes[ref.path]
         return root(node.inputs[0]) if isinstance(node, Layer) and node.op.view else ref
 
     def held(step: int) -> set[TensorRef]:

@@ -10,9 +10,11 @@ from support import messages
 
 SPECS = Path(__file__).parents[2] / "specs"
 PIECES = [
-    *"(){}[],:;=@->..|\n\"'#", "in", "if", "else", "repeat", "for", "let", "skip", "concat", "add", "-1", "0", "1e9", "K",
+    *"(){}[],:;=@->..|\n\"'#",
+    "in", "if", "else", "repeat", "for", "let", "skip", "concat", "add", "-1", "0", "1e9", "K",
     "10 ** 18", "true", "x", "conv", "conv(3)", "linear(0)", "global", "same", '"""', "expect", "from", "training",
-    "@image", "in.channels", "block b { b }", "input i: [1]", "\0", "é", "\t", "->", "**", "//", "[", "]" * 3, "{" * 70,
+    "@image", "in.channels", "block b { b }", "input i: [1]",
+    "\0", "é", "\t", "->", "**", "//", "[", "]" * 3, "{" * 70,
 ]  # fmt: skip
 
 SMALL = """

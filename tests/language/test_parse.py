@@ -116,7 +116,26 @@ def test_each_item_reports_its_own_first_mistake() -> None:
 
 
 def test_no_message_names_a_token_of_the_grammar() -> None:
-    words = [*sorted(KEYWORDS), "(", ")", "[", "]", "{", "}", ",", ":", "=", "->", "@", "..", "3", '"s"', "x", "**", "\n"]
+    words = [
+        *sorted(KEYWORDS),
+        "(",
+        ")",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        ":",
+        "=",
+        "->",
+        "@",
+        "..",
+        "3",
+        '"s"',
+        "x",
+        "**",
+        "\n",
+    ]
     prefixes = ["", "network n { ", "network n { conv(", "network n { x: ", 'published "t" of n { ', "let x = 3 "]
     for prefix in prefixes:
         for word in words:
@@ -124,5 +143,7 @@ def test_no_message_names_a_token_of_the_grammar() -> None:
                 parsed(prefix + word)
             except ArchError as failure:
                 for diagnostic in failure.diagnostics:
-                    assert not any(name in diagnostic.message for name in ("__ANON", "_NEWLINE", "LPAR", "NAME", "Token"))
+                    assert not any(
+                        name in diagnostic.message for name in ("__ANON", "_NEWLINE", "LPAR", "NAME", "Token")
+                    )
                     assert "$END" not in diagnostic.message
