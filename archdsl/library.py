@@ -15,26 +15,41 @@ NETWORK = re.compile(r"^network[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
 def find(file: str, network: str | None) -> tuple[Path, str, str | None]:
     """Path, name to show, and network of a file argument: a path, else a name of the library.
 
-    A family's name means its file, a network's name the network; raises `ArchError` for neither.
+    A family's name means its file (`resnet`), a network's name the network (`resnet50`); those in a folder are
+    reached through it (`torchvision/resnet50`). Raises `ArchError` for neither.
     """
     path = Path(file)
-    if path.suffix == ".arch" or "/" in file or path.exists():
+    if path.suffix == ".arch" or path.is_file():
         return path, file, network
-    specs = resources.folder("specs")
-    if (specs / f"{file}.arch").is_file():
-        return specs / f"{file}.arch", f"{file}.arch", network
-    names = {name: spec for spec in shipped() for name in networks_in(spec)}
-    if file in names:
-        spec = names[file]
-        return spec, spec.relative_to(specs).as_posix(), network or file
-    guess = nearest(file, [*names, *(spec.stem for spec in shipped())])
+    families = {family(spec): spec for spec in shipped()}
+    if file in families:
+        return families[file], f"{file}.arch", network
+    networks = {f"{folder(spec)}{name}": (spec, name) for spec in shipped() for name in networks_in(spec)}
+    if file in networks:
+        spec, name = networks[file]
+        return spec, f"{family(spec)}.arch", network or name
+    if path.exists():
+        return path, file, network  # a directory, say; reading it explains itself
+    guess = nearest(file, [*families, *networks])
     help = f"did you mean `{guess}`?" if guess else "`archdsl list` shows the library"
     raise error("file-not-found", f"there is no file `{file}`, nor a network of that name in the library", help=help)
 
 
 def shipped() -> list[Path]:
     """The spec files of the library, in order of their names."""
-    return sorted(resources.folder("specs").rglob("*.arch"))
+    specs = resources.folder("specs")
+    return sorted(specs.rglob("*.arch"), key=lambda spec: (len(spec.relative_to(specs).parts), spec))
+
+
+def family(spec: Path) -> str:
+    """A spec's name in the library: `googlenet`, `torchvision/googlenet`."""
+    return spec.relative_to(resources.folder("specs")).with_suffix("").as_posix()
+
+
+def folder(spec: Path) -> str:
+    """What stands before the names of a spec's networks: nothing, or `torchvision/`."""
+    name = family(spec)
+    return name[: name.rfind("/") + 1]
 
 
 def networks_in(spec: Path) -> list[str]:

@@ -141,6 +141,7 @@ class Graph:
     overridden: tuple[str, ...] = ()  # parameters and inputs changed from outside
     title: str | None = None
     docstring: str | None = None
+    recipe: dict[str, object] = field(default_factory=dict)  # how it is trained, by setting
     digest: str = ""  # SHA-256 of all source text
 
     @property

@@ -13,6 +13,7 @@ from archdsl.graph.evaluate import evaluate
 from archdsl.graph.graph import Graph, Input, Output, Scope, TensorRef
 from archdsl.graph.lint import refuse_recursion
 from archdsl.graph.preprocess import preprocessing
+from archdsl.graph.recipe import recipe_of
 from archdsl.graph.state import Elaboration, Here, Naming, Stop, Value
 from archdsl.graph.values import POISON, Env, Poisoned, Tensor, kind_of, show
 from archdsl.language import syntax as s
@@ -107,7 +108,7 @@ def _elaborate(found: Resolved, request: Request, e: Elaboration) -> Graph:
     digest, title = e.program.digest, e.program.file_of(network).docstring
     return Graph(
         found.name, e.program.main.source.name, e.nodes, tuple(e.outputs), e.scopes, e.stages, tuple(e.claims),
-        parameters, tuple(e.overridden), title, network.body.docstring, digest,
+        parameters, tuple(e.overridden), title, network.body.docstring, e.recipe, digest,
     )  # fmt: skip
 
 
@@ -278,6 +279,13 @@ def run_output(statement: s.OutputStatement, value: Value | None, here: Here) ->
     return result
 
 
+def run_train(statement: s.Train, value: Value | None, here: Here) -> Value | None:
+    """The recipe: recorded and checked for form."""
+    _only_in_network("train", statement, here)
+    here.e.recipe |= recipe_of(statement.settings, here.e.recipe, here.place(None))
+    return value
+
+
 def _output_path(chain: s.Chain, before: int, here: Here) -> str | None:
     if len(chain.links) > 1 and chain.links[0].label is None:
         return None
@@ -295,6 +303,7 @@ branching.register()
 register_statement(s.InputStatement, run_input)
 register_statement(s.Initialize, run_initialize)
 register_statement(s.OutputStatement, run_output)
+register_statement(s.Train, run_train)
 
 
 def declared_parameters(program: Program, name: str) -> dict[str, object]:

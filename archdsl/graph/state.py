@@ -45,6 +45,7 @@ class Elaboration:
     initial: dict[str, Init] = field(default_factory=dict)
     input_override: dict[str, tuple[int, ...]] = field(default_factory=dict)
     overridden: list[str] = field(default_factory=list)
+    recipe: dict[str, object] = field(default_factory=dict)
     statements: int = 0
     layers: int = 0
 

@@ -135,6 +135,9 @@ class Builder(Transformer_NonRecursive[Token, Any]):
     def initialize(self, meta: Any, kids: Kids) -> s.Initialize:
         return s.Initialize(self.span(meta), tuple(kids))
 
+    def train(self, meta: Any, kids: Kids) -> s.Train:
+        return s.Train(self.span(meta), tuple(kids))
+
     def output(self, meta: Any, kids: Kids) -> s.OutputStatement:
         return s.OutputStatement(self.span(meta), *kids)
 
@@ -236,6 +239,8 @@ class Builder(Transformer_NonRecursive[Token, Any]):
 
     def named(self, meta: Any, kids: Kids) -> s.Named:
         return s.Named(self.span(meta), str(kids[0]), self.at(kids[0]), kids[1])
+
+    setting = named
 
     def arguments(self, meta: Any, kids: Kids) -> s.Arguments:
         named = tuple(kid for kid in kids if isinstance(kid, s.Named))

@@ -1,4 +1,4 @@
-"""Diagnostics as text for people. Formats for machines are in `render_data`, and offered from here as well."""
+"""Diagnostics as text for people; formats for machines are in `render_data`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from archdsl.language.diagnostics import Diagnostic, Fix, Frame, Severity
-from archdsl.language.render_data import render_github, render_json, render_sarif
 from archdsl.language.snippet import draw, escape, text_width
 from archdsl.language.source import Source, Span
-
-__all__ = ["render_github", "render_json", "render_sarif", "render_text"]
 
 _ANSI = {
     "error": "1;31",
@@ -124,7 +121,8 @@ def _marks(diagnostic: Diagnostic) -> list[tuple[Source, list[_Mark]]]:
 
 def _marks_of(span: Span, message: str, style: str) -> list[_Mark]:
     """One mark for a span on one line; for a longer span its first and its last line."""
-    text = span.text.rstrip()  # a span that ends with its line's newline is not about the next line
+    text = span.text.rstrip()  # a span that ends with its line's newline is not about the next line,
+    text = "" if text.startswith(("\n", "\r\n")) else text  # and one that begins with it is about the line's end
     first, start = span.source.position(span.start)
     last, end = span.source.position(span.start + len(text))
     if first == last:
@@ -203,17 +201,26 @@ def _remarks(diagnostic: Diagnostic, style: _Style) -> Iterator[str]:
 
 
 def _stack(stack: tuple[Frame, ...], span: Span | None) -> str:
-    """`googlenet > inception_3a (line 41) > b2 (line 9)`: the network, then where each part was called."""
+    """`inception_3a (line 41) > b2 (line 9)`: what was entered, and where it was called; long ones are cut."""
     home = span.source if span else stack[0].span.source
-    names = [stack[0].name, *(f"{frame.name} ({_called_at(frame, home)})" for frame in stack[1:])]
+    names = [_entered(name, frame, home) for name, frame in zip(stack_names(stack), stack, strict=True)]
     if len(names) > _MOST_FRAMES:
         half = _MOST_FRAMES // 2
         names[half:-half] = [f"({len(names) - 2 * half} more)"]
     return " > ".join(names)
 
 
-def _called_at(frame: Frame, home: Source) -> str:
-    return f"line {frame.span.line}" if frame.span.source is home else f"{frame.span.source.name}:{frame.span.line}"
+def _entered(name: str, frame: Frame, home: Source) -> str:
+    """A frame's name and place; a mere position is told with the block that stands there."""
+    block = f"{frame.span.text}, " if name.isdigit() else ""
+    line = f"line {frame.span.line}" if frame.span.source is home else f"{frame.span.source.name}:{frame.span.line}"
+    return f"{name} ({block}{line})"
+
+
+def stack_names(stack: tuple[Frame, ...]) -> list[str]:
+    """What each frame adds to the path of the one around it: `unit0` for `stage2.unit0` inside `stage2`."""
+    outer = ["", *(f"{frame.name}." for frame in stack)]
+    return [frame.name.removeprefix(before) for frame, before in zip(stack, outer, strict=False)]
 
 
 def _advice(diagnostic: Diagnostic, style: _Style) -> Iterator[str]:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from archdsl.language.diagnostics import Diagnostic, Fix, Frame, Label
 from archdsl.language.explain import CODES, page, title
+from archdsl.language.render import stack_names
 from archdsl.language.snippet import escape
 from archdsl.language.source import Span
 from archdsl.version import __version__
@@ -173,7 +174,7 @@ def _uri(span: Span) -> str:
 
 
 def _logical(stack: tuple[Frame, ...]) -> Json:
-    names = [frame.name for frame in stack]
+    names = stack_names(stack)
     return {"name": names[-1], "fullyQualifiedName": ".".join(names), "kind": "module"}
 
 

@@ -37,8 +37,8 @@ __all__ = [
     "Incoming", "IncomingElement", "Index", "Initialize", "InputStatement", "Interval", "LabelName", "Let", "Link",
     "ListLiteral", "Loop", "MapLiteral", "Name", "Named", "Negation", "Network", "Node", "Number", "OneOf",
     "Operation", "OutputStatement", "Parameter", "Path", "Postfix", "Power", "Property", "Published", "Reference",
-    "ReferenceElement", "Repeat", "Row", "Skip", "Stage", "Statement", "String", "TensorDomain", "Unary", "Use",
-    "Variant",
+    "ReferenceElement", "Repeat", "Row", "Skip", "Stage", "Statement", "String", "TensorDomain", "Train", "Unary",
+    "Use", "Variant",
 ]  # fmt: skip
 
 # Elements of a chain --------------------------------------------------------------------------------------------------
@@ -206,6 +206,13 @@ class InputStatement(Statement):
 @node
 class Initialize(Statement):
     """`initialize conv = he_normal, bias = zeros`."""
+
+    settings: tuple[Named, ...]
+
+
+@node
+class Train(Statement):
+    """`train { setting: value }`: the recipe beside the network."""
 
     settings: tuple[Named, ...]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 KEYWORDS = frozenset(
     """
-use let block network published of input initialize output repeat for in if else skip expect from training
+use let block network published of input initialize output train repeat for in if else skip expect from training
 preprocess because not and or one tensor concat add mul max
 """.split()
 )

@@ -37,14 +37,12 @@ def command(file: str | None, form: str) -> None:
 
 
 def _files(file: str | None) -> list[tuple[object, str]]:
-    from archdsl import resources
-    from archdsl.library import find, shipped
+    from archdsl.library import family, find, shipped
 
     if file is not None:
         path, name, _ = find(file, None)
         return [(path, name)]
-    specs = resources.folder("specs")
-    return [(path, path.relative_to(specs).as_posix()) for path in shipped()]
+    return [(path, f"{family(path)}.arch") for path in shipped()]
 
 
 def _networks(path: object, name: str) -> list[dict[str, object]]:
