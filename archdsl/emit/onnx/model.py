@@ -1,0 +1,151 @@
+"""A checked graph and its weights -> an ONNX model for inference, straight from the graph."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import onnx
+from onnx import GraphProto, ModelProto, helper
+
+from archdsl.emit.onnx import activation, convolution, merge, normalization, pooling, shaping  # noqa: F401 (rules)
+from archdsl.emit.onnx.rules import ELEMENT_TYPES, Emitter, Site, apply
+from archdsl.graph.graph import CheckedGraph, Graph, Input, TensorRef
+from archdsl.language.diagnostics import error
+from archdsl.ops.base import TensorType
+from archdsl.ops.shaping import Dropout
+from archdsl.version import __version__
+
+OLDEST_OPSET = 13
+
+
+def onnx_model(
+    graph: CheckedGraph,
+    weights: Mapping[str, np.ndarray],
+    *,
+    opset: int = 17,
+    batch: int | None = None,
+) -> ModelProto:
+    """The deployed network; `weights` has an array for every `state_dict` key that it uses.
+
+    Names: inputs and outputs are the spec's; a node is its layer's path; a tensor is its `TensorRef.name`, or the
+    output's name where it is one; an initializer is its `state_dict` key; what a rule adds is `path/word`.
+    The batch is the symbol `N` unless `batch` fixes it. Equal arguments give equal bytes. The model has passed
+    ONNX's full check with strict shape inference; a refusal there is our bug and stays onnx's own exception.
+    Raises `ArchError` (`opset-unsupported`, `weight-missing`, `weight-shape`, `output-name`, `onnx-unsupported`,
+    `onnx-no-rule`).
+    """
+    model = _header(graph, opset)
+    emitter = Emitter(model.graph, opset, batch, tensor_names(graph), {})
+    for node in deployed_inputs(graph):
+        emitter.describe(model.graph.input.add(), node.path, node.type)
+    for layer in graph.deployed:
+        if not isinstance(layer.op, Dropout):
+            outputs = (TensorRef(layer.path, i) for i in range(len(layer.output_types)))
+            apply(Site(emitter, layer, _names(emitter, layer.inputs), _names(emitter, outputs)))
+    _describe_results(graph, emitter)
+    _check(model, emitter)
+    for key, value in emitter.declared.items():
+        _attach(model.graph, key, value, weights)
+    return model
+
+
+def deployed_inputs(graph: Graph) -> list[Input]:
+    """The inputs, without those that only training-only layers read (labels of a margin head)."""
+    read = {ref.path for layer in graph.deployed for ref in layer.inputs}
+    read |= {output.tensor.path for output in graph.deployed_outputs}
+    training = {ref.path for layer in graph.layers if layer.training_only for ref in layer.inputs}
+    return [node for node in graph.inputs if node.path in read or node.path not in training]
+
+
+def tensor_names(graph: Graph) -> dict[TensorRef, str]:
+    """ONNX name of every deployed tensor: an output's name if it is one, else its own.
+
+    A dropout's result is its input. Raises `ArchError` (`output-name`) where an output is named like an input.
+    """
+    inputs = [TensorRef(node.path) for node in deployed_inputs(graph)]
+    origin = {ref: ref for ref in inputs}
+    for layer in graph.deployed:
+        for i in range(len(layer.output_types)):
+            ref = TensorRef(layer.path, i)
+            origin[ref] = origin[layer.inputs[0]] if isinstance(layer.op, Dropout) else ref
+    taken = {output.name for output in graph.deployed_outputs}
+    _refuse_input_names(inputs, taken)
+    names = {ref: f"{ref.name}/value" if ref.name in taken else ref.name for ref in origin.values()}
+    for output in reversed(graph.deployed_outputs):  # of two outputs that are one tensor, the first names it
+        if origin[output.tensor] not in inputs:
+            names[origin[output.tensor]] = output.name
+    return {ref: names[source] for ref, source in origin.items()}
+
+
+def _refuse_input_names(inputs: list[TensorRef], taken: set[str]) -> None:
+    for ref in inputs:
+        if ref.name in taken:
+            message = f"an output is named like the input `{ref.name}`, which an ONNX file cannot hold"
+            raise error("output-name", message, help="give the output another name")
+
+
+def _header(graph: Graph, opset: int) -> ModelProto:
+    """A model without nodes; raises `ArchError` (`opset-unsupported`)."""
+    newest = onnx.defs.onnx_opset_version()
+    if not OLDEST_OPSET <= opset <= newest:
+        raise error("opset-unsupported", f"opset {opset} is not between {OLDEST_OPSET} and {newest}")
+    model = ModelProto(producer_name="archdsl", producer_version=__version__)
+    model.opset_import.add(domain="", version=opset)
+    model.ir_version = helper.find_min_ir_version_for(list(model.opset_import))
+    model.graph.name = graph.name
+    preprocessing = {node.path: dict(node.preprocess) for node in graph.inputs if node.preprocess}
+    metadata = {
+        "archdsl.version": __version__,
+        "archdsl.network": graph.name,
+        "archdsl.source_digest": graph.digest,
+        "archdsl.preprocessing": json.dumps(preprocessing, sort_keys=True),
+    }
+    for key, value in metadata.items():
+        model.metadata_props.add(key=key, value=value)
+    return model
+
+
+def _names(emitter: Emitter, refs: Iterable[TensorRef]) -> tuple[str, ...]:
+    return tuple(emitter.names[ref] for ref in refs)
+
+
+def _describe_results(graph: Graph, emitter: Emitter) -> None:
+    """Types of all layers' results; an output that is an input, or another output, is copied by an Identity."""
+    written = {node.name for node in emitter.graph.input}
+    results = emitter.graph.output
+    for output in graph.deployed_outputs:
+        emitter.describe(results.add(), output.name, output.type)
+        source = emitter.names[output.tensor]
+        if source != output.name:
+            name = f"{output.name}/identity"
+            emitter.graph.node.add(op_type="Identity", name=name, input=[source], output=[output.name])
+    written |= {output.name for output in graph.deployed_outputs}
+    for layer in graph.deployed:
+        for i, value in enumerate(layer.output_types):
+            name = emitter.names[TensorRef(layer.path, i)]
+            if name not in written:
+                emitter.describe(emitter.graph.value_info.add(), name, value)
+                written.add(name)
+
+
+def _check(model: ModelProto, emitter: Emitter) -> None:
+    """Full check with strict shape inference, the weights standing in as inputs without data."""
+    graph = model.graph
+    count = len(graph.input)
+    for key, value in emitter.declared.items():
+        emitter.describe(graph.input.add(), key, value, batched=False)
+    onnx.checker.check_model(model, full_check=True)
+    del graph.input[count:]
+
+
+def _attach(graph: GraphProto, key: str, value: TensorType, weights: Mapping[str, np.ndarray]) -> None:
+    """Add one weight as an initializer; raises `ArchError` (`weight-missing`, `weight-shape`)."""
+    array = weights.get(key)
+    if array is None:
+        raise error("weight-missing", f"no array is given for the weight `{key}`")
+    if array.shape != value.shape:
+        raise error("weight-shape", f"`{key}` is {list(value.shape)}, but its array is {list(array.shape)}")
+    data = np.ascontiguousarray(array, dtype=np.dtype(value.dtype).newbyteorder("<"))
+    graph.initializer.add(name=key, dims=value.shape, data_type=ELEMENT_TYPES[value.dtype], raw_data=data.tobytes())

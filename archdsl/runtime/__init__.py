@@ -1,0 +1,1 @@
+"""Checked networks on onnxruntime: run on an image, and compared with PyTorch."""

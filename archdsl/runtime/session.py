@@ -1,0 +1,70 @@
+"""onnxruntime sessions on the device that was asked for, or a clear error."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from pathlib import Path
+from typing import Literal
+
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as native
+
+from archdsl.language.diagnostics import ArchError, error
+
+Device = Literal["cpu", "cuda"]
+PROVIDERS: dict[Device, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+#: onnxruntime's exceptions have no common base of their own
+FAILURES = tuple(item for item in vars(native).values() if isinstance(item, type) and issubclass(item, Exception))
+FATAL_ONLY = 4  # everything else arrives as an exception
+
+
+def open_session(model: str | Path | bytes, device: Device = "cpu") -> onnxruntime.InferenceSession:
+    """A session of an ONNX file, or of its bytes, that runs every node on the device.
+
+    Raises `ArchError`: `cuda-unavailable` where CUDA cannot run the whole model (nothing ever falls back to the
+    CPU), `model-unreadable` where onnxruntime refuses the model.
+    """
+    if device == "cuda":
+        _require_cuda()
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = FATAL_ONLY
+    if device == "cuda":  # a node that CUDA lacks fails the session instead of moving to the CPU
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    source = model if isinstance(model, bytes) else str(model)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a provider that does not load is reported below
+            session = onnxruntime.InferenceSession(source, options, providers=[PROVIDERS[device]])
+    except FAILURES as problem:
+        raise _refused(model, device, str(problem)) from problem
+    session.disable_fallback()
+    if session.get_providers()[0] != PROVIDERS[device]:
+        raise _no_cuda(f"the session runs on {session.get_providers()[0]}")
+    return session
+
+
+def _require_cuda() -> None:
+    available = onnxruntime.get_available_providers()
+    if PROVIDERS["cuda"] not in available:
+        raise _no_cuda(f"the installed onnxruntime has {', '.join(available)}")
+    if hasattr(onnxruntime, "preload_dlls"):  # since 1.21: finds the CUDA libraries that pip installed
+        with contextlib.redirect_stdout(io.StringIO()):
+            onnxruntime.preload_dlls()
+
+
+def _no_cuda(note: str) -> ArchError:
+    return error(
+        "cuda-unavailable",
+        "onnxruntime cannot run this model on CUDA",
+        notes=(note,),
+        help="install `onnxruntime-gpu` with a matching CUDA, or use `--device cpu`",
+    )
+
+
+def _refused(model: str | Path | bytes, device: Device, reason: str) -> ArchError:
+    if device == "cuda":
+        return _no_cuda(reason)
+    name = "the model" if isinstance(model, bytes) else f"`{model}`"
+    return error("model-unreadable", f"onnxruntime cannot load {name}", notes=(reason,))

@@ -1,0 +1,155 @@
+"""The PyTorch module and the ONNX file on the same weights and inputs."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from archdsl.emit.onnx.model import onnx_model
+from archdsl.emit.onnx.writer import save
+from archdsl.graph.graph import CheckedGraph, Output, TensorRef
+from archdsl.runtime.session import open_session
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """PyTorch against ONNX on one tensor: `max_rel` is `max_abs` over the largest absolute value of PyTorch's."""
+
+    batch: int
+    tensor: str
+    max_abs: float
+    max_rel: float
+    cosine: float
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyResult:
+    """One difference for each batch size and output, and the first layer that parts where one is beyond `tolerance`."""
+
+    tolerance: float
+    opset: int
+    differences: tuple[Difference, ...]
+    first_divergence: Difference | None
+
+    @property
+    def agrees(self) -> bool:
+        return all(difference.max_rel <= self.tolerance for difference in self.differences)
+
+
+def verify(
+    graph: CheckedGraph,
+    weights: Mapping[str, np.ndarray],
+    batches: tuple[int, ...] = (1, 2, 5),
+    tolerance: float = 1e-5,
+    *,
+    opset: int = 17,
+    seed: int = 0,
+) -> VerifyResult:
+    """Run both in inference form on standard normal inputs drawn from `seed`, at each batch size.
+
+    Where an output parts by more than `tolerance`, both are run again with every layer's tensor as an output, and the
+    first layer beyond it is named. Raises `ArchError` where either form cannot be made.
+    """
+    found = compare(graph, weights, batches, opset, seed)
+    worst = max(found, key=lambda item: item.max_rel)
+    first = None
+    if worst.max_rel > tolerance:
+        whole, tensors = opened(graph)
+        layers = compare(whole, weights, (worst.batch,), opset, seed)
+        parted = next((item for item in layers if item.max_rel > tolerance), None)
+        first = parted and replace(parted, tensor=tensors[parted.tensor])
+    return VerifyResult(tolerance, opset, tuple(found), first)
+
+
+def opened(graph: CheckedGraph) -> tuple[CheckedGraph, dict[str, str]]:
+    """The same network with every deployed layer's tensors as its outputs, in topological order.
+
+    Outputs are numbered, since a path may not do as a variable in Python; the dictionary gives each one's tensor.
+    """
+    paths = [node.path for node in graph.inputs] + [layer.path for layer in graph.layers]
+    prefix = "tensor"
+    while any(path.startswith(prefix) for path in paths):
+        prefix += "_"
+    refs = [TensorRef(layer.path, i) for layer in graph.deployed for i in range(len(layer.output_types))]
+    outputs = tuple(Output(f"{prefix}{i}", ref, graph.type_of(ref)) for i, ref in enumerate(refs))
+    training = tuple(output for output in graph.outputs if output.training_only)
+    return replace(graph, outputs=(*outputs, *training)), {o.name: o.tensor.name for o in outputs}
+
+
+def compare(
+    graph: CheckedGraph, weights: Mapping[str, np.ndarray], batches: tuple[int, ...], opset: int, seed: int
+) -> list[Difference]:
+    """The differences of every output at every batch size, outputs in the spec's order."""
+    inputs = [draw_inputs(graph, batch, seed) for batch in batches]
+    theirs = run_torch(graph, weights, inputs)
+    ours = run_onnx(graph, weights, inputs, opset)
+    found = []
+    for batch, left, right in zip(batches, theirs, ours, strict=True):
+        found += [
+            difference(batch, output.name, left[output.name], right[output.name]) for output in graph.deployed_outputs
+        ]
+    return found
+
+
+def draw_inputs(graph: CheckedGraph, batch: int, seed: int) -> Arrays:
+    """Standard normal numbers for every input."""
+    generator = np.random.default_rng((seed, batch))
+    return {
+        node.path: generator.standard_normal((batch, *node.type.shape)).astype(node.type.dtype) for node in graph.inputs
+    }
+
+
+def run_onnx(graph: CheckedGraph, weights: Mapping[str, np.ndarray], inputs: list[Arrays], opset: int) -> list[Arrays]:
+    """The file as it would be deployed, written and read back; outputs by name for each of the inputs."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        save(onnx_model(graph, weights, opset=opset), path)
+        session = open_session(path)
+        names = [output.name for output in session.get_outputs()]
+        taken = [node.name for node in session.get_inputs()]
+        feeds = [{name: feed[name] for name in taken} for feed in inputs]
+        return [dict(zip(names, session.run(None, feed), strict=True)) for feed in feeds]
+
+
+def run_torch(graph: CheckedGraph, weights: Mapping[str, np.ndarray], inputs: list[Arrays]) -> list[Arrays]:
+    """The generated module in eval mode; outputs by name for each of the inputs."""
+    import torch
+
+    from archdsl.emit.torch.module import module
+
+    network = module(graph, weights).eval()
+    names = [output.name for output in graph.deployed_outputs]
+    found = []
+    with torch.inference_mode():
+        for feed in inputs:
+            result = network(*map(torch.from_numpy, feed.values()))
+            tensors = {names[0]: result} if len(names) == 1 else result
+            found.append({name: tensors[name].numpy() for name in names})
+    return found
+
+
+def difference(batch: int, name: str, left: np.ndarray, right: np.ndarray) -> Difference:
+    """`right` against `left`; places that are equal, infinite or NaN alike, do not differ."""
+    a, b = left.astype(np.float64).ravel(), right.astype(np.float64).ravel()
+    same = (a == b) | (np.isnan(a) & np.isnan(b))
+    gap = np.abs(np.where(same, 0.0, a) - np.where(same, 0.0, b))
+    max_abs = float(np.nan_to_num(gap, nan=np.inf, posinf=np.inf).max(initial=0.0))
+    largest = float(np.abs(a[np.isfinite(a)]).max(initial=0.0))
+    max_rel = 0.0 if max_abs == 0 else max_abs / largest if largest else np.inf
+    return Difference(batch, name, max_abs, max_rel, _cosine(a, b))
+
+
+def _cosine(a: np.ndarray, b: np.ndarray) -> float:
+    """Cosine of the angle between them; 1 for two zero vectors, NaN where a number is missing or infinite."""
+    lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
+    if not np.isfinite(lengths):
+        return float("nan")
+    if lengths == 0:
+        return float(np.array_equal(a, b))
+    return float(a @ b / lengths)
