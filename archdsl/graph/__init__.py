@@ -1,1 +1,1 @@
-"""."""
+"""Syntax tree to checked layer graph: elaboration, costs, claims, lints."""

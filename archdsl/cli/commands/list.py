@@ -2,58 +2,49 @@
 
 from __future__ import annotations
 
-import json
+from typing import TYPE_CHECKING
 
 import click
 
-from archdsl.language.limits import Limits
+if TYPE_CHECKING:
+    from archdsl.catalogue import Entry
 
 
 @click.command()
 @click.argument("file", required=False)
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
 def command(file: str | None, form: str) -> None:
-    """List the networks of a file, or of the whole library.
+    """List the networks of a file, or of the whole library, and how their papers' figures came out.
 
     \b
     Example: archdsl list specs/lessons.arch
     """
-    rows = [row for path, name in _files(file) for row in _networks(path, name)]
+    from archdsl import catalogue
+    from archdsl.library import find
+
+    if file is None:
+        entries = catalogue.read() if catalogue.stored().exists() else catalogue.compute()
+    else:
+        path, name, _ = find(file, None)
+        entries = catalogue.entries_of(path, name)
     if form == "json":
-        click.echo(json.dumps({"networks": rows}, indent=2))
-        return
+        click.echo(catalogue.to_json(entries).rstrip("\n"))
+    else:
+        _print(entries)
+
+
+def _print(entries: list[Entry]) -> None:
     from rich.table import Table
 
     from archdsl.cli.show import console
 
-    table = Table()
-    for column in ("network", "source", "parameters"):
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        parameters = row["parameters"]
-        assert isinstance(parameters, dict)
-        table.add_row(str(row["network"]), str(row["source"]), ", ".join(f"{k} = {v}" for k, v in parameters.items()))
+    table = Table(box=None, header_style="bold")
+    for column in ("network", "source", "year"):
+        table.add_column(column)
+    for column in ("input", "params", "MACs", "held", "explained", "open"):
+        table.add_column(column, justify="right")
+    for row in entries:
+        shapes = ", ".join("x".join(map(str, shape)) for shape in row.inputs.values())
+        counts = (str(number or "") for number in (row.held, row.explained, row.open))
+        table.add_row(row.network, row.source, str(row.year or ""), shapes, f"{row.params:,}", f"{row.macs:,}", *counts)
     console().print(table)
-
-
-def _files(file: str | None) -> list[tuple[object, str]]:
-    from archdsl.library import family, find, shipped
-
-    if file is not None:
-        path, name, _ = find(file, None)
-        return [(path, name)]
-    return [(path, f"{family(path)}.arch") for path in shipped()]
-
-
-def _networks(path: object, name: str) -> list[dict[str, object]]:
-    from pathlib import Path
-
-    from archdsl.graph.network import declared_parameters
-    from archdsl.language.program import read_program
-
-    assert isinstance(path, Path)
-    program = read_program(path, name, Limits())
-    return [
-        {"network": network.name, "source": name, "parameters": declared_parameters(program, network.name)}
-        for network in program.main.networks
-    ]

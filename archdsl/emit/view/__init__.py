@@ -1,0 +1,1 @@
+"""Checked graph to pictures as text."""
