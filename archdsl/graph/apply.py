@@ -14,7 +14,7 @@ from archdsl.graph.values import POISON, Tensor
 from archdsl.language import syntax as s
 from archdsl.language.diagnostics import Diagnostic, Fix, error
 from archdsl.language.source import Span
-from archdsl.ops.base import Op, ShapeError, TensorType, Weight
+from archdsl.ops.base import Op, ShapeError, TensorType, Weight, axis_names
 from archdsl.ops.pooling import AvgPool, LPPool, MaxPool
 
 LITERAL = re.compile(r"[\d_]+|\[[\d_, ]+\]|" + "|".join(PADDING_WORDS))
@@ -98,7 +98,7 @@ def _report(
     if argument is not None and LITERAL.fullmatch(argument.text):
         texts = refusal.replacements
         fixes = tuple(Fix(f"write `{refusal.argument} = {text}`", argument, text) for text in texts)
-    if op.combinator:
+    if refusal.code in ("concat-shape", "merge-shape"):
         label, labels, fixes = blame(op, tensors, here, source, branches)
         diagnostic = replace(diagnostic, label=label, labels=labels)
     here.e.report(diagnostic, here.stack, fixes)
@@ -115,10 +115,15 @@ def _warn(layer: Layer, bound: Bound, here: Here) -> None:
         covered = (geometry.output[axis] - 1) * geometry.stride[axis] + reach - geometry.padding[axis][0]
         if covered >= size:
             continue
-        message = f"the last {size - covered} of {size} rows or columns are not seen by any window"
+        axis_name = axis_names(len(layer.input_types[0].shape))[axis + 1]
+        message = f"no window sees the end of the {axis_name}: {size - covered} of {size} {_left_out(size - covered)}"
         diagnostic = Diagnostic(
             "pool-drops-rows", message, layer.span, "warning", notes=(geometry.arithmetic()[axis],),
             help=f"say `ceil = true` (Caffe's rule: {geometry.output[axis] + 1} outputs) or `ceil = false` (as it is)",
         )  # fmt: skip
         here.e.report(diagnostic, here.stack)
         return
+
+
+def _left_out(count: int) -> str:
+    return "is left out" if count == 1 else "are left out"

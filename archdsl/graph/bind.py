@@ -34,7 +34,8 @@ def match(what: str, names: tuple[str, ...], arguments: s.Arguments | None) -> d
         extra = arguments.positional[len(names)]
         takes = f"takes {_count(len(names), 'argument')}" if names else "takes no arguments"
         notes = (f"in this order: {', '.join(names)}",) if names else ()
-        message = f"`{what}` {takes}, but {len(arguments.positional)} are given"
+        given = len(arguments.positional)
+        message = f"`{what}` {takes}, but {given} {'is' if given == 1 else 'are'} given"
         raise error("too-many-arguments", message, extra.span, notes=notes)
     found = dict(zip(names, arguments.positional, strict=False))
     for argument in arguments.named:
@@ -235,17 +236,26 @@ def check_domain(parameter: s.Parameter, value: object, span: Span, place: Place
     """Refuse a value outside the parameter's declared domain."""
     domain = parameter.domain
     if isinstance(domain, s.TensorDomain) != isinstance(value, Tensor):
-        wanted = "a tensor, e.g. `@conv1`" if isinstance(domain, s.TensorDomain) else "no tensor"
-        help = None if isinstance(domain, s.TensorDomain) else f"declare it as `{parameter.name}: tensor`"
-        raise error("not-a-tensor", f"`{parameter.name}` takes {wanted}, not {kind_of(value)}", span, help=help)
+        if isinstance(domain, s.TensorDomain):
+            message = f"`{parameter.name}` takes a tensor such as `@conv1`, not {kind_of(value)}"
+            raise error("not-a-tensor", message, span)
+        help = f"declare it as `{parameter.name}: tensor`"
+        raise error("not-a-tensor", f"`{parameter.name}` does not take a tensor", span, help=help)
     if isinstance(domain, s.OneOf):
         values = evaluate(domain.values, place)
         if value not in values:
             raise _outside(parameter, value, f"one of {show(values)}", span)
     if isinstance(domain, s.Interval):
-        low, high = evaluate(domain.low, place), evaluate(domain.high, place)
+        low, high = (_bound(node, place) for node in (domain.low, domain.high))
         if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
             raise _outside(parameter, value, f"between {show(low)} and {show(high)}", span)
+
+
+def _bound(node: s.Expression, place: Place) -> int | float:
+    value = evaluate(node, place)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise error("argument-type", f"a bound of an interval is a number, not {kind_of(value)}", node.span)
+    return value
 
 
 def _outside(parameter: s.Parameter, value: object, domain: str, span: Span) -> Exception:

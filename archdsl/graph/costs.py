@@ -33,8 +33,8 @@ __all__ = [
 
 #: Printed under every report.
 COUNTING_RULE = (
-    "MACs are multiply-accumulates of convolutions and linear layers, biases not counted. "
-    "FLOPs are 2 for each MAC and, for each output element, 1 for a bias, an activation (softmax 5), a factor, "
+    "MACs are multiply-accumulates of convolutions, linear layers and RBF units, biases not counted. "
+    "FLOPs are 2 for each MAC (RBF 3) and, for each output element, 1 for a bias, an activation (softmax 5), a factor, "
     "an offset and each input of a merge after the first, 2 for batch norm, 5 for other norms (7 with weights), "
     "size + 4 for LRN, the kernel's area for pooling (global and adaptive: 1 for each input element) "
     "and 7 for bilinear upsampling."

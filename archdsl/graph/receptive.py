@@ -13,13 +13,15 @@ import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 
 from archdsl.graph.edge import Edge, compose, highest, lowest, sample_positions
 from archdsl.graph.graph import Layer
 from archdsl.ops.activation import LogSoftmax, Softmax
 from archdsl.ops.axes import position
 from archdsl.ops.base import Global, Op, TensorType, Window
-from archdsl.ops.linear import Linear
+from archdsl.ops.channels import PadChannels, Select
+from archdsl.ops.linear import RBF, Linear
 from archdsl.ops.merge import Concat
 from archdsl.ops.normalization import LayerNorm
 from archdsl.ops.pooling import AdaptiveAvgPool, AdaptiveMaxPool
@@ -229,6 +231,31 @@ def _split(layer: Layer, fields: Sequence[Field]) -> tuple[Field, ...]:
     return tuple(_cut(fields[0], holder, sum(sizes[:i]), 1, size) for i, size in enumerate(sizes))
 
 
+def _select(layer: Layer, fields: Sequence[Field]) -> tuple[Field, ...]:
+    """Positions at one distance from each other are a slice; in any other order, the order is lost."""
+    assert isinstance(layer.op, Select)
+    holder = position(layer.input_types[0], layer.op.axis)
+    entries = layer.op.entries(layer.input_types)
+    steps = {later - earlier for earlier, later in pairwise(entries)}
+    if len(steps) <= 1 and min(steps, default=1) > 0:
+        return (_cut(fields[0], holder, entries[0], min(steps, default=1), len(entries)),)
+    along = (axis.scattered is None and axis.holders == (holder,) for axis in fields[0])
+    return (tuple(_picked(axis, entries) if here else axis for axis, here in zip(fields[0], along, strict=True)),)
+
+
+def _picked(axis: Axis, entries: Sequence[int]) -> Axis:
+    """What any of these positions sees lies between the first and the last of them."""
+    first, last = (_stepped(axis, 1, (entry, entry), 1) for entry in (min(entries), max(entries)))
+    scattered = _scatter(axis)
+    return replace(scattered, lows=(first.bounds[0],), highs=(last.bounds[1],), count=len(entries))
+
+
+def _pad_channels(layer: Layer, fields: Sequence[Field]) -> tuple[Field, ...]:
+    """Moves positions only where they run along the channels."""
+    assert isinstance(layer.op, PadChannels)
+    return (_cut(fields[0], 0, -layer.op.before, 1, layer.output_types[0].shape[0]),)
+
+
 def _cut(field: Field, holder: int, start: int, step: int, count: int) -> Field:
     """Every `step`-th of the positions along one axis of the tensor, from `start` on."""
     return tuple(
@@ -291,6 +318,7 @@ def _resampled(axis: Axis, edges: list[tuple[Step, Step]], sizes: tuple[int, ...
 
 RULES: dict[type[Op], Callable[[Layer, Sequence[Field]], tuple[Field, ...]]] = {
     Linear: _linear,
+    RBF: _linear,
     LayerNorm: _layernorm,
     Softmax: _softmax,
     LogSoftmax: _softmax,
@@ -299,6 +327,8 @@ RULES: dict[type[Op], Callable[[Layer, Sequence[Field]], tuple[Field, ...]]] = {
     Flatten: _reshape,
     Slice: _slice,
     Split: _split,
+    Select: _select,
+    PadChannels: _pad_channels,
     Concat: _concat,
     AdaptiveAvgPool: _adaptive,
     AdaptiveMaxPool: _adaptive,

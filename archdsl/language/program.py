@@ -58,6 +58,9 @@ def link(main: s.File, path: Path, limits: Limits) -> Program:
     networks = _table([network for file in ordered for network in file.networks], diagnostics)
     for file in ordered:
         _table(list(file.lets), diagnostics)
+        for owner in (*file.blocks, *(item for item in file.networks if isinstance(item, s.Network))):
+            _refuse_double_parameters(owner, diagnostics)
+    diagnostics.sort(key=_position)
     if diagnostics:
         raise ArchError(diagnostics)
     published = tuple(table for file in ordered for table in file.published)
@@ -132,6 +135,20 @@ def _target(use: s.Use, path: Path, root: Path) -> Path:
         message = f"`{use.path}` lies outside the folder of the file that is compiled"
         raise error("use-outside-folder", message, use.span, notes=(f"the folder is `{root.name}`",))
     return target
+
+
+def _position(diagnostic: Diagnostic) -> tuple[str, int]:
+    return (diagnostic.span.source.name, diagnostic.span.start) if diagnostic.span else ("", 0)
+
+
+def _refuse_double_parameters(owner: s.Block | s.Network, diagnostics: list[Diagnostic]) -> None:
+    seen: dict[str, s.Parameter] = {}
+    for parameter in owner.parameters:
+        first = seen.setdefault(parameter.name, parameter)
+        if first is not parameter:
+            message = f"`{owner.name}` declares the parameter `{parameter.name}` twice"
+            label = Label(first.span, "first declared here")
+            diagnostics.append(Diagnostic("duplicate-definition", message, parameter.span, labels=(label,)))
 
 
 def _table(items: list[Item], diagnostics: list[Diagnostic]) -> dict[str, Item]:

@@ -131,7 +131,7 @@ def test_end_of_file(text):
 
 def test_empty_span_and_span_of_a_newline_get_one_caret():
     source = Source("e.arch", "conv(\nrelu\n")
-    for span in (Span(source, 5, 5), Span(source, 5, 6)):
+    for span in (Span(source, 5, 5), Span(source, 5, 6), Span(source, 5, 8)):
         assert plain(Diagnostic("c", "m", span)).splitlines()[3:5] == ["1 | conv(", "  |      ^"]
 
 
@@ -152,7 +152,16 @@ def test_deep_stack_is_cut_in_the_middle():
     source = Source("a.arch", "x\n")
     frames = tuple(Frame(f"f{i}", Span(source, 0, 1)) for i in range(30))
     text = plain(Diagnostic("c", "m", Span(source, 0, 1), stack=frames))
-    assert "= in: f0 > f1 (line 1) > f2 (line 1) > f3 (line 1) > (22 more) > f26 (line 1)" in text
+    assert "= in: f0 (line 1) > f1 (line 1) > f2 (line 1) > f3 (line 1) > (22 more) > f26 (line 1)" in text
+
+
+def test_stack_names_only_what_each_frame_adds():
+    source = Source("a.arch", "stage2: stage(16)\nunit\n")
+    calls = ("stage", "unit", "unit", "unit")
+    paths = ("stage2", "stage2.unit0", "stage2.unit0.3", "stage20")
+    frames = tuple(Frame(path, at(source, call)) for path, call in zip(paths, calls, strict=True))
+    text = plain(Diagnostic("c", "m", at(source, "16"), stack=frames))
+    assert "  = in: stage2 (line 1) > unit0 (line 2) > 3 (unit, line 2) > stage20 (line 2)" in text.splitlines()
 
 
 def test_fix_help_is_said_once():
@@ -276,7 +285,7 @@ def test_rendering_imports_nothing_heavy():
     """`check` must start quickly: no rich, NumPy, ONNX or torch behind the renderer."""
     code = "import sys, archdsl.language.render; print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"rich", "numpy", "onnx", "torch", "networkx", "lark"} & set(found)
+    assert not {"rich", "numpy", "onnx", "torch", "networkx", "lark", "json"} & set(found)
     assert "archdsl.language.render" in found
 
 

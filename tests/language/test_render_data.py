@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from archdsl.language.diagnostics import Diagnostic, Fix, Frame, Label
-from archdsl.language.render import render_github, render_json, render_sarif
+from archdsl.language.render_data import render_github, render_json, render_sarif
 from archdsl.language.source import Source, Span
 
 TEXT = "network n {\n    input image: [3, 8, 8]\n    a: conv(64, 7, strde = 2)\n}\n"
@@ -133,6 +134,13 @@ def test_sarif_of_everything():
     assert fix["description"] == {"text": "write `stride`"}
     (change,) = fix["artifactChanges"]
     assert change["replacements"] == [{"deletedRegion": region, "insertedContent": {"text": "stride"}}]
+
+
+def test_sarif_paths_of_frames_are_not_repeated():
+    frames = tuple(Frame(name, at("conv")) for name in ("stage2", "stage2.unit0", "stage2.unit0.3"))
+    (result,) = sarif(replace(FULL, stack=frames))["results"]
+    logical = {"name": "3", "fullyQualifiedName": "stage2.unit0.3", "kind": "module"}
+    assert result["locations"][0]["logicalLocations"] == [logical]
 
 
 def test_sarif_has_what_the_standard_requires():
