@@ -36,7 +36,10 @@ def imports(path: Path) -> list[str]:
     found = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("archdsl"):
-            found += [f"{node.module}.{alias.name}" if node.module in ("archdsl", "archdsl.emit") else node.module for alias in node.names]
+            found += [
+                f"{node.module}.{alias.name}" if node.module in ("archdsl", "archdsl.emit") else node.module
+                for alias in node.names
+            ]
         elif isinstance(node, ast.Import):
             found += [alias.name for alias in node.names if alias.name.startswith("archdsl")]
     return found

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from hand_built import random_inputs, random_weights, run_onnx, single
 
 from archdsl.emit.onnx.model import onnx_model
-from archdsl.ops import activation, convolution, linear, merge, normalization, pooling, shaping
+from archdsl.ops import activation, channels, convolution, linear, merge, normalization, pooling, shaping
 from archdsl.ops.base import Op, TensorType
 
 Tensors = list[torch.Tensor]
@@ -104,6 +104,12 @@ def _pad(op: shaping.Pad, x: Tensors, _: object) -> torch.Tensor:
     return F.pad(x[0], flat, mode=op.mode)
 
 
+def _pad_channels(op: channels.PadChannels, x: Tensors, _: object) -> torch.Tensor:
+    batch, _channels, *rest = x[0].shape
+    before, after = (x[0].new_zeros(batch, count, *rest) for count in (op.before, op.after))
+    return torch.cat([before, x[0], after], 1)
+
+
 def _unary(function: Callable[[torch.Tensor], torch.Tensor]) -> Reference:
     return lambda op, x, w: function(x[0])
 
@@ -152,6 +158,12 @@ REFERENCE: dict[type[Op], Reference] = {
     shaping.Split: _split,
     shaping.Upsample: _upsample,
     shaping.Scale: lambda op, x, w: op.factor * x[0] + op.offset,
+    channels.Select: lambda op, x, w: x[0].index_select(
+        op.axis, torch.tensor([index % x[0].shape[op.axis] for index in op.indices])
+    ),
+    channels.PadChannels: _pad_channels,
+    channels.Affine: lambda op, x, w: torch.addcmul(w["bias"], x[0].movedim(1, -1), w["weight"]).movedim(-1, 1),
+    linear.RBF: lambda op, x, w: torch.cdist(x[0], w["centers"], compute_mode="donot_use_mm_for_euclid_dist") ** 2,
     merge.Concat: lambda op, x, w: torch.cat(x, op.axis),
     merge.Add: lambda op, x, w: functools.reduce(torch.add, x),
     merge.Mul: lambda op, x, w: functools.reduce(torch.mul, x),

@@ -51,8 +51,17 @@ def _infer(op: Op, types: tuple[TensorType, ...], here: Here) -> tuple[tuple[Ten
     """Results and weights; equal ops on equal types are inferred once."""
     key = (op, types)
     if key not in here.e.inferred:
+        _check_dtypes(op, types)
         here.e.inferred[key] = (op.infer(types), op.weights(types))
     return here.e.inferred[key]
+
+
+def _check_dtypes(op: Op, types: tuple[TensorType, ...]) -> None:
+    wrong = next((type for type in types if not type.dtype.startswith("float")), None)
+    if op.any_dtype or wrong is None:
+        return
+    message = f"`{op.name}` computes with floating-point numbers, but its input is {wrong.dtype}"
+    raise ShapeError("dtype-mismatch", message, help="declare the input without an element type, or as `float32`")
 
 
 def _check_limits(outputs: tuple[TensorType, ...], weights: tuple[Weight, ...], span: Span, here: Here) -> None:

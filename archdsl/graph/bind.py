@@ -10,7 +10,7 @@ from archdsl.graph.evaluate import Place, evaluate
 from archdsl.graph.functions import FUNCTIONS, PADDING_WORDS
 from archdsl.graph.values import Tensor, Word, kind_of, show
 from archdsl.language import syntax as s
-from archdsl.language.diagnostics import error
+from archdsl.language.diagnostics import ArchError, error
 from archdsl.language.limits import Limits
 from archdsl.language.similar import did_you_mean
 from archdsl.language.source import Span
@@ -85,9 +85,9 @@ def bind_op(
 
 def convert(what: str, field: Field[Any], node: s.Expression, place: Place) -> object:
     """An argument's value in the form the op's field holds."""
-    value = evaluate(node, place)
     kind = field.metadata["kind"]
     check, expected = _KINDS[kind]
+    value = _argument(what, field, node, place)
     if kind == "choice":
         return _choice(what, field, value, node.span)
     converted = check(value, place.limits)
@@ -98,6 +98,19 @@ def convert(what: str, field: Field[Any], node: s.Expression, place: Place) -> o
         problem = f"`{field.name}` of `{what}` must be {expected}, but is {show(value)}"
         raise error("argument-value", problem, node.span)
     raise error("argument-type", problem, node.span)
+
+
+def _argument(what: str, field: Field[Any], node: s.Expression, place: Place) -> object:
+    """The value; for a word that nobody knows, the words that this argument takes."""
+    words = field.metadata["choices"] or {"padding": PADDING_WORDS, "init": tuple(SCHEMES)}.get(field.metadata["kind"])
+    try:
+        return evaluate(node, place)
+    except ArchError:
+        if not words or not isinstance(node, s.Name):
+            raise
+    guess = did_you_mean(node.name, words, node.span)
+    message = f"`{field.name}` of `{what}` does not know `{node.name}`"
+    raise error("unknown-name", message, node.span, notes=(f"it knows {', '.join(words)}",), **guess)
 
 
 def _right_type(kind: str, value: object) -> bool:

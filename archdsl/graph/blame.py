@@ -17,13 +17,14 @@ def blame(
     op: Op, tensors: tuple[Tensor, ...], here: Here, source: Value | None, branches: tuple[Span, ...]
 ) -> tuple[str, tuple[Label, ...], tuple[Fix, ...]]:
     """Words beside the carets, the places where the odd sizes arose, and candidate edits, best first."""
-    odd = disagreement(op, tuple(tensor.type for tensor in tensors))
+    odd = _odd(op, tensors, source)
     names = [_branch_name(span, index) for index, span in enumerate(branches)]
     rest = [index for index in range(len(tensors)) if index not in odd]
     label = "; ".join(f"{names[i]} is {tensors[i].type}" for i in odd)
     if rest:
         others = ", ".join(names[i] for i in rest)
-        label += f"; {others} {'is' if len(rest) == 1 else 'are'} {_size(tensors[rest[0]])}"
+        shown = _size(tensors[rest[0]]) if _only_sizes_differ(tensors) else str(tensors[rest[0]].type)
+        label += f"; {others} {'is' if len(rest) == 1 else 'are'} {shown}"
     origins = [(index, _origin(tensors[index], here, source)) for index in odd]
     labels = tuple(Label(_call_span(layer, here), _became(layer)) for _, layer in origins if layer)
     if len(odd) != 1 or not rest or origins[0][1] is None:
@@ -31,9 +32,27 @@ def blame(
     return label, labels, _edits(origins[0][1], tensors[rest[0]].type.spatial, here)
 
 
+def _odd(op: Op, tensors: tuple[Tensor, ...], source: Value | None) -> tuple[int, ...]:
+    """Which branches are at fault: of two, the one that does not have the size of what they forked from."""
+    odd = disagreement(op, tuple(tensor.type for tensor in tensors))
+    if len(tensors) != 2 or not isinstance(source, Tensor) or not _only_sizes_differ(tensors):
+        return odd
+    changed = tuple(i for i, tensor in enumerate(tensors) if tensor.type.spatial != source.type.spatial)
+    return changed if len(changed) == 1 else odd
+
+
+def _only_sizes_differ(tensors: tuple[Tensor, ...]) -> bool:
+    """Whether height and width (or their like) are what differs, rather than rank or channels alone."""
+    ranks = {len(tensor.type.shape) for tensor in tensors}
+    return len(ranks) == 1 and len({tensor.type.spatial for tensor in tensors}) > 1
+
+
 def _branch_name(span: Span, index: int) -> str:
     name, colon, _ = span.text.partition(":")
-    return f"`{name}`" if colon and name.isidentifier() else f"branch {index + 1}"
+    if colon and name.isidentifier():
+        return f"`{name}`"
+    short = len(span.text) <= 24 and span.text.isprintable()
+    return f"`{span.text}`" if short else f"branch {index + 1}"
 
 
 def _size(tensor: Tensor) -> str:

@@ -13,7 +13,7 @@ from archdsl.graph.graph import CheckedGraph, Graph
 from archdsl.graph.lint import dead_ends, unused
 from archdsl.graph.network import Request, elaborate
 from archdsl.graph.state import Elaboration
-from archdsl.language.diagnostics import ArchError, Diagnostic, Fix
+from archdsl.language.diagnostics import ArchError, Diagnostic, Fix, in_order
 from archdsl.language.parse import parse
 from archdsl.language.program import Program, link
 from archdsl.language.source import Source
@@ -43,17 +43,17 @@ def check(program: Program, request: Request, path: Path) -> Checked:
         sys.setrecursionlimit(before)
 
 
-def _check(program: Program, request: Request, path: Path) -> Checked:
+def _check(program: Program, request: Request, path: Path, fixes: bool = True) -> Checked:
     graph, e = elaborate(program, request)
     diagnostics = e.findings()
     if graph is None:
-        raise ArchError(_with_fixes(diagnostics, e, program, request, path))
+        raise ArchError(in_order(_with_fixes(diagnostics, e, program, request, path) if fixes else diagnostics))
     verdicts = judge(graph, costs(graph))
     diagnostics += [*unused(program), *dead_ends(graph), *findings(graph, verdicts), *needless(graph, verdicts)]
     if any(diagnostic.severity == "error" for diagnostic in diagnostics):
-        raise ArchError(diagnostics)
+        raise ArchError(in_order(diagnostics))
     known = {field.name: getattr(graph, field.name) for field in fields(Graph)}
-    return Checked(CheckedGraph(**known, verdicts=verdicts), tuple(diagnostics))
+    return Checked(CheckedGraph(**known, verdicts=verdicts), tuple(in_order(diagnostics)))
 
 
 def _with_fixes(
@@ -77,20 +77,19 @@ def _first_good(
 ) -> Fix | None:
     wanted = before - Counter([(diagnostic.code, diagnostic.message)])
     for fix in candidates:
-        after = _errors_after(fix, request, path)
-        if after is not None and not after - wanted:
+        if not _errors_after(fix, request, path) - wanted:
             return fix
     return None
 
 
-def _errors_after(fix: Fix, request: Request, path: Path) -> Counter[tuple[str, str]] | None:
+def _errors_after(fix: Fix, request: Request, path: Path) -> Counter[tuple[str, str]]:
     source = Source(fix.span.source.name, fix.apply())
     try:
         program = link(parse(source, request.limits), path, request.limits)
-        _, e = elaborate(program, request)
+        _check(program, request, path, fixes=False)
     except ArchError as failure:
         return _errors(failure.diagnostics)
-    return _errors(e.findings())
+    return Counter()
 
 
 def _errors(diagnostics: list[Diagnostic]) -> Counter[tuple[str, str]]:

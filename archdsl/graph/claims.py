@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 
 from archdsl.graph.costs import QUANTITIES, Costs, quantity
@@ -29,9 +30,7 @@ def claims_of(
         if claim.quantity != "shape":
             message = f"`{claim.quantity}` of several unnamed layers cannot be claimed"
             raise error("bad-claim", message, claim.span, help="label the statement: `stage1: ... expect ...`")
-        if isinstance(result, Tensor) and result.type.shape != claim.shape:
-            raise _failed(claim, result.type.shape)
-    return []
+    return [replace(claim, result=result.type.shape) for claim in claims if isinstance(result, Tensor)]
 
 
 def _claim(
@@ -41,7 +40,7 @@ def _claim(
     if node.quantity not in QUANTITIES:
         guess = did_you_mean(node.quantity, QUANTITIES, node.quantity_span)
         message = f"there is no quantity `{node.quantity}`"
-        notes = (f"known: {', '.join(QUANTITIES)}",)
+        notes = ("e.g. shape, params, weights, macs, flops, depth; `archdsl explain unknown-quantity` has them all",)
         raise error("unknown-quantity", message, node.quantity_span, notes=notes, **guess)
     text = node.stated.span.text
     low = high = shape = None
@@ -92,6 +91,8 @@ def judge(graph: Graph, costs: Costs) -> tuple[Verdict, ...]:
 
 
 def _judge(claim: Claim, graph: Graph, costs: Costs) -> Verdict:
+    if claim.result is not None:
+        return Verdict(claim, claim.result, claim.result == claim.shape)
     try:
         actual = quantity(graph, costs, claim.path, claim.quantity)
     except KeyError:
@@ -123,7 +124,8 @@ def _inapplicable(graph: Graph, verdicts: tuple[Verdict, ...]) -> list[Diagnosti
     broken = sum(not verdict.holds for verdict in verdicts)
     if not broken:
         return []
-    message = f"{broken} of {len(verdicts)} claims do not hold with {', '.join(graph.overridden)}"
+    changes = ", ".join(graph.overridden)
+    message = f"{broken} of {len(verdicts)} claims of `{graph.name}` do not hold with {changes}"
     note = "they are stated for the network as its file declares it, so nothing is required of them here"
     return [Diagnostic("claims-not-applicable", message, None, "note", notes=(note,))]
 

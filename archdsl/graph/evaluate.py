@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, TypeVar
 
-from archdsl.graph.functions import FUNCTIONS
+from archdsl.graph.functions import FUNCTIONS, TooLong
 from archdsl.graph.values import POISON, Env, Poisoned, Tensor, kind_of, show
 from archdsl.language import syntax as s
 from archdsl.language.diagnostics import error
 from archdsl.language.limits import Limits
 from archdsl.language.similar import did_you_mean
 from archdsl.language.source import Span
+from archdsl.ops.schemes import SCHEMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +58,17 @@ def _function(node: s.Function, place: Place) -> object:
         raise error("unknown-name", f"there is no function `{node.name}`", node.name_span, **guess)
     positional = [evaluate(argument, place) for argument in node.arguments.positional]
     named = {argument.name: evaluate(argument.value, place) for argument in node.arguments.named}
+    if named and node.name not in SCHEMES:
+        extra = node.arguments.named[0]
+        raise error("unknown-argument", f"`{node.name}` takes no named arguments", extra.name_span)
     try:
         return _bounded(function(place.limits, *positional, **named), node.span, place.limits)
+    except TooLong as long:
+        raise _too_long(long.items, node.span, place.limits) from None
     except (TypeError, ValueError) as refusal:
-        raise error("argument-type", f"`{node.name}`: {refusal}", node.span) from None
+        # ValueError is Python's word for a value of the right kind that makes no sense
+        code = "argument-value" if isinstance(refusal, ValueError) else "argument-type"
+        raise error(code, f"`{node.name}`: {refusal}", node.span) from None
 
 
 def _incoming(node: s.Incoming, place: Place) -> object:
@@ -110,7 +118,8 @@ def _index(value: object, trailer: s.Index, place: Place) -> object:
     if not isinstance(key, int) or isinstance(key, bool):
         raise error("argument-type", f"an index is an integer, not {kind_of(key)}", trailer.index.span)
     if not -len(value) <= key < len(value):
-        message = f"index {key} is outside a list of {len(value)} (0 to {len(value) - 1})"
+        known = f"it has {len(value)} items, 0 to {len(value) - 1}" if value else "it is empty"
+        message = f"index {key} is outside the list: {known}"
         raise error("index-error", message, trailer.index.span)
     return value[key]
 
@@ -263,9 +272,13 @@ def _bounded(value: Value, span: Span, limits: Limits) -> Value:
     if isinstance(value, int | float) and not isinstance(value, bool) and not abs(value) <= limits.number:
         raise _too_big(span, limits)
     if isinstance(value, tuple | str) and len(value) > limits.list:
-        message = f"a list of {len(value):,} items is too long; the limit is {limits.list:,}"
-        raise error("limit-list", message, span, help="raise it with `--limit list=...` if this is meant")
+        raise _too_long(len(value), span, limits)
     return value
+
+
+def _too_long(items: int, span: Span, limits: Limits) -> Exception:
+    message = f"a list of {items:,} items is too long; the limit is {limits.list:,}"
+    return error("limit-list", message, span, help="raise it with `--limit list=...` if this is meant")
 
 
 def _too_big(span: Span, limits: Limits) -> Exception:

@@ -115,6 +115,7 @@ class Claim:
     shape: tuple[int, ...] | None = None
     source: str | None = None
     because: str | None = None
+    result: tuple[int, ...] | None = None  # the claimed tensor's shape, where its statement has no path
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,7 @@ def dead_ends(graph: Graph) -> list[Diagnostic]:
         if isinstance(node, Input):
             diagnostic = Diagnostic("unused-input", f"no output depends on input `{path}`", node.span, "warning")
         else:
-            message = f"no output depends on `{path}`"
+            message = f"no output depends on `{path}` ({node.op.name})"
             diagnostic = Diagnostic("unused-stage", message, node.span, "warning", stack=node.stack)
         found.setdefault(diagnostic.key, diagnostic)
     return list(found.values())

@@ -17,7 +17,7 @@ from archdsl.graph.recipe import recipe_of
 from archdsl.graph.state import Elaboration, Here, Naming, Stop, Value
 from archdsl.graph.values import POISON, Env, Poisoned, Tensor, kind_of, show
 from archdsl.language import syntax as s
-from archdsl.language.diagnostics import ArchError, error
+from archdsl.language.diagnostics import ArchError, Frame, Label, error
 from archdsl.language.limits import Limits
 from archdsl.language.program import Program
 from archdsl.language.similar import did_you_mean
@@ -100,7 +100,11 @@ def _elaborate(found: Resolved, request: Request, e: Elaboration) -> Graph:
     for name in request.inputs:
         declared = [item.name for item in network.body.statements if isinstance(item, s.InputStatement)]
         if name not in declared:
-            raise error("unknown-parameter", f"`{found.name}` has no input `{name}`", notes=(f"it has {declared}",))
+            notes = (f"it has {', '.join(declared)}",)
+            raise error("unknown-parameter", f"`{found.name}` has no input `{name}`", notes=notes)
+    node = found.variants[0] if found.variants else network
+    e.network = Frame(found.name, node.name_span)
+    e.variant = bool(found.variants)
     e.scopes[""] = Scope("", network.span, docstring=network.body.docstring)
     result = run_body(network.body, None, here)
     _last_output(result, network, e)
@@ -197,19 +201,18 @@ def _refuse_clauses(clauses: s.Clauses) -> None:
 def run_input(statement: s.InputStatement, value: Value | None, here: Here) -> Value:
     _only_in_network("input", statement, here)
     shape = _input_shape(statement, here)
-    dtype = statement.dtype or "float32"
-    if dtype not in DTYPE_BYTES:
-        guess = did_you_mean(dtype, DTYPE_BYTES, statement.span)
+    dtype = statement.dtype.name if statement.dtype else "float32"
+    if statement.dtype and dtype not in DTYPE_BYTES:
+        guess = did_you_mean(dtype, DTYPE_BYTES, statement.dtype.span)
         message = f"there is no element type `{dtype}`"
-        raise error(
-            "unknown-name", message, statement.span, notes=(f"known: {', '.join(DTYPE_BYTES)}",), help=guess.get("help")
-        )
+        notes = (f"known: {', '.join(DTYPE_BYTES)}",)
+        raise error("unknown-name", message, statement.dtype.span, notes=notes, **guess)
     path = here.naming.label(statement.name, statement.name_span)
     here.naming.position -= 1  # an input is no layer, so it takes no position
     clauses = statement.clauses
     if clauses.expects or clauses.origin or clauses.training is not None:
         raise error("syntax-error", "only `preprocess` can follow an `input`", clauses.span)
-    settings = preprocessing(clauses.preprocess, here.place(None))
+    settings = preprocessing(clauses.preprocess, shape, here.place(None))
     node = Input(path, TensorType(shape, dtype), statement.name_span, settings)
     here.e.nodes[path] = node
     tensor = Tensor(TensorRef(path), node.type)
@@ -234,7 +237,8 @@ def _input_shape(statement: s.InputStatement, here: Here) -> tuple[int, ...]:
     elements = TensorType(asked).elements
     if elements > here.e.limits.elements:
         message = f"an input of {elements:,} numbers is too large; the limit is {here.e.limits.elements:,}"
-        raise error("limit-elements", message, statement.shape.span)
+        help = "raise it with `--limit elements=...` if this is meant"
+        raise error("limit-elements", message, statement.shape.span, help=help)
     return asked
 
 
@@ -260,14 +264,19 @@ def run_initialize(statement: s.Initialize, value: Value | None, here: Here) -> 
 def run_output(statement: s.OutputStatement, value: Value | None, here: Here) -> Value | None:
     _only_in_network("output", statement, here)
     name = label_text(statement.name, here)
-    if any(output.name == name for output in here.e.outputs):
-        raise error("duplicate-label", f"there are two outputs `{name}`", statement.name.span)
+    if name in here.e.output_spans:
+        labels = (Label(here.e.output_spans[name], "first declared here"),)
+        raise error("duplicate-label", f"there are two outputs `{name}`", statement.name.span, labels=labels)
     clauses = statement.clauses
     start = value if clauses.origin is None else tensor_of(clauses.origin, value, here)
     before = here.naming.position
     result = run_chain(statement.chain, start, here)
     if not isinstance(result, Tensor):
         return POISON
+    if result.training_only:
+        message = f"output `{name}` is a tensor that exists in training only"
+        help = "a training part is an output by itself, in train mode only"
+        raise error("training-only", message, statement.name.span, help=help)
     path = _output_path(statement.chain, before, here)
     here.e.claims += claims_of("expect", path, clauses.expects, here.place(start), result)
     if name in here.e.results and here.e.results[name] != result:
@@ -276,6 +285,7 @@ def run_output(statement: s.OutputStatement, value: Value | None, here: Here) ->
             "duplicate-label", message, statement.name.span, help="an output may only have its own stage's name"
         )
     here.e.outputs.append(Output(name, result.ref, result.type))
+    here.e.output_spans[name] = statement.name.span
     return result
 
 

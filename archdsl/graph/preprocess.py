@@ -38,8 +38,10 @@ SETTINGS: dict[str, tuple[Callable[[object], bool], str]] = {
 }
 
 
-def preprocessing(settings: tuple[s.Named, ...], place: Place) -> tuple[tuple[str, object], ...]:
-    """The settings as written, each checked for its form."""
+def preprocessing(
+    settings: tuple[s.Named, ...], shape: tuple[int, ...], place: Place
+) -> tuple[tuple[str, object], ...]:
+    """The settings as written, each checked for its form; `shape` is the input's."""
     found: dict[str, object] = {}
     for setting in settings:
         if setting.name not in SETTINGS:
@@ -55,5 +57,8 @@ def preprocessing(settings: tuple[s.Named, ...], place: Place) -> tuple[tuple[st
         if not check(value):
             message = f"`{setting.name}` is {expected}, not {kind_of(value)}"
             raise error("argument-type", message, setting.value.span)
+        if isinstance(value, tuple) and len(value) not in (1, shape[0]):
+            message = f"`{setting.name}` has {len(value)} numbers for {shape[0]} channels"
+            raise error("argument-length", message, setting.value.span)
         found[setting.name] = value
     return tuple(found.items())

@@ -36,6 +36,9 @@ class Elaboration:
     results: dict[str, Value] = field(default_factory=dict)  # what `@path` means
     stages: dict[str, Stage] = field(default_factory=dict)
     outputs: list[Output] = field(default_factory=list)
+    output_spans: dict[str, Span] = field(default_factory=dict)
+    network: Frame | None = None  # what is elaborated, as the outermost frame of every stack
+    variant: bool = False
     claims: list[Claim] = field(default_factory=list)
     calls: dict[str, tuple[s.Call | s.Combinator, Bound]] = field(default_factory=dict)
     inferred: dict[tuple[Op, tuple[TensorType, ...]], tuple[tuple[TensorType, ...], tuple[Weight, ...]]] = field(
@@ -71,6 +74,8 @@ class Elaboration:
         self.instances[diagnostic.key] += 1
         if diagnostic.key in self.diagnostics:
             return
+        if self.network is not None and (stack or self.variant):
+            stack = (self.network, *stack)
         self.diagnostics[diagnostic.key] = replace(diagnostic, stack=stack, fix=None)
         self.fixes[diagnostic.key] = fixes or ((diagnostic.fix,) if diagnostic.fix else ())
 
@@ -141,13 +146,18 @@ class Naming:
             message = f"`{name}` cannot be a label: {RESERVED[name]}"
             raise error("reserved-label", message, span, help=f"e.g. `{name}_1`")
         if name in self.taken:
-            first = Label(self.taken[name], "first used here")
-            message = f"the label `{name}` is used twice in one scope"
-            help = "a label in a loop can count: `stage{i}: ...`"
-            raise error("duplicate-label", message, span, labels=(first,), help=help)
+            raise self._twice(name, span)
         self.taken[name] = span
         self.position += 1
         return self.join(name)
+
+    def _twice(self, name: str, span: Span) -> ArchError:
+        if self.taken[name] == span:
+            message = f"the label `{name}` is used again in the next round of a loop"
+            help = "let it count, e.g. `for i in range(n) { " + name + "{i}: ... }`, or make the body a block"
+            return error("duplicate-label", message, span, help=help)
+        first = Label(self.taken[name], "first used here")
+        return error("duplicate-label", f"the label `{name}` is used twice in one scope", span, labels=(first,))
 
 
 @dataclass(frozen=True)

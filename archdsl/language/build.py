@@ -129,8 +129,8 @@ class Builder(Transformer_NonRecursive[Token, Any]):
         dtype = rest[0] if len(rest) == 3 else None
         return s.InputStatement(self.span(meta), str(name), self.at(name), dtype, rest[-2], rest[-1])
 
-    def dtype(self, meta: Any, kids: Kids) -> str:
-        return str(kids[0])
+    def dtype(self, meta: Any, kids: Kids) -> s.Name:
+        return s.Name(self.at(kids[0]), str(kids[0]))
 
     def initialize(self, meta: Any, kids: Kids) -> s.Initialize:
         return s.Initialize(self.span(meta), tuple(kids))

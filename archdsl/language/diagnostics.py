@@ -76,6 +76,13 @@ class ArchError(Exception):
         super().__init__("\n".join(_one_line(d) for d in diagnostics))
 
 
+def in_order(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
+    """From top to bottom of each file, so that they can be worked off; files as they first appear."""
+    names = [diagnostic.span.source.name if diagnostic.span else "" for diagnostic in diagnostics]
+    rank = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    return sorted(diagnostics, key=lambda d: (rank[d.span.source.name], d.span.start) if d.span else (rank[""], 0))
+
+
 def error(code: str, message: str, span: Span | None = None, **details: object) -> ArchError:
     """An `ArchError` of a single diagnostic; `details` are further fields of `Diagnostic`."""
     return ArchError([replace(Diagnostic(code, message, span), **details)])  # type: ignore[arg-type]

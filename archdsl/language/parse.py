@@ -150,10 +150,18 @@ def _diagnostic(unexpected: UnexpectedInput, source: Source, open_brackets: list
     if token in KEYWORDS and "NAME" in expected:
         message = f"`{token}` is a word of the language and cannot be a name"
         return Diagnostic("syntax-error", message, _span(token, source), label="choose another name")
+    if open_brackets and open_brackets[-1].type != "LBRACE" and open_brackets[-1].line != token.line:
+        return _left_open(source, token, open_brackets[-1])
     message = f"unexpected {describe(token.type, str(token))}; expected {expected_words(expected)}"
-    return Diagnostic(
-        "syntax-error", message, _span(token, source), labels=_opened(source, open_brackets, token), help=_hint(token)
-    )  # fmt: skip
+    return Diagnostic("syntax-error", message, _span(token, source), help=_hint(token))
+
+
+def _left_open(source: Source, token: Token, bracket: Token) -> Diagnostic:
+    """A round or square bracket still open from an earlier line: that is the cause, the token only where it shows."""
+    closing = CLOSING[bracket.type]
+    labels = (Label(_span(token, source), f"still inside `{bracket}` here"),)
+    message = f"this `{bracket}` is not closed"
+    return Diagnostic("unclosed-bracket", message, _span(bracket, source), label=f"needs a `{closing}`", labels=labels)
 
 
 def _whole_arrow(token: Token, source: Source) -> Token:
@@ -173,14 +181,6 @@ def _hint(token: Token) -> str | None:
 def _arrow_in_brackets(source: Source, token: Token, bracket: Token) -> Diagnostic:
     label = Label(_span(bracket, source), f"this `{bracket}` is still open: is a `{CLOSING[bracket.type]}` missing?")
     return Diagnostic("syntax-error", "unexpected `->` inside brackets", _span(token, source), labels=(label,))
-
-
-def _opened(source: Source, open_brackets: list[Token], token: Token) -> tuple[Label, ...]:
-    """Points at a round or square bracket left open on an earlier line: that is the usual cause."""
-    if not open_brackets or open_brackets[-1].type == "LBRACE" or open_brackets[-1].line == token.line:
-        return ()
-    bracket = open_brackets[-1]
-    return (Label(_span(bracket, source), f"this `{bracket}` is still open: is a `{CLOSING[bracket.type]}` missing?"),)
 
 
 def _unfinished(source: Source, unexpected: UnexpectedToken, open_brackets: list[Token]) -> Diagnostic:

@@ -9,9 +9,10 @@ from typing import TypeVar
 
 from archdsl import resources
 from archdsl.language import syntax as s
-from archdsl.language.diagnostics import ArchError, Diagnostic, Label, error
+from archdsl.language.diagnostics import ArchError, Diagnostic, Label, error, in_order
 from archdsl.language.limits import Limits
 from archdsl.language.parse import parse
+from archdsl.language.similar import nearest
 from archdsl.language.source import Source, Span
 
 Item = TypeVar("Item", s.Block, s.Network | s.Variant, s.Let)
@@ -58,11 +59,11 @@ def link(main: s.File, path: Path, limits: Limits) -> Program:
     networks = _table([network for file in ordered for network in file.networks], diagnostics)
     for file in ordered:
         _table(list(file.lets), diagnostics)
-        for owner in (*file.blocks, *(item for item in file.networks if isinstance(item, s.Network))):
-            _refuse_double_parameters(owner, diagnostics)
-    diagnostics.sort(key=_position)
+        for owner in (*file.blocks, *file.networks):
+            if not isinstance(owner, s.Variant):
+                _refuse_double_parameters(owner, diagnostics)
     if diagnostics:
-        raise ArchError(diagnostics)
+        raise ArchError(in_order(diagnostics))
     published = tuple(table for file in ordered for table in file.published)
     return Program(ordered, blocks, networks, published)
 
@@ -77,7 +78,11 @@ def read_source(path: Path, name: str, limits: Limits, span: Span | None = None)
             raise error("file-too-large", message, span, help="raise it with `--limit file-size=...`")
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
-        raise error("use-not-found" if span else "file-not-found", f"there is no file `{name}`", span) from None
+        guess = nearest(path.name, (sibling.name for sibling in path.parent.glob("*.arch")))
+        help = f"did you mean `{guess}`?" if guess else None
+        raise error(
+            "use-not-found" if span else "file-not-found", f"there is no file `{name}`", span, help=help
+        ) from None
     except UnicodeDecodeError as problem:
         message = f"`{name}` is not text: byte {problem.start} is not UTF-8"
         raise error("not-text", message, span) from None
@@ -135,10 +140,6 @@ def _target(use: s.Use, path: Path, root: Path) -> Path:
         message = f"`{use.path}` lies outside the folder of the file that is compiled"
         raise error("use-outside-folder", message, use.span, notes=(f"the folder is `{root.name}`",))
     return target
-
-
-def _position(diagnostic: Diagnostic) -> tuple[str, int]:
-    return (diagnostic.span.source.name, diagnostic.span.start) if diagnostic.span else ("", 0)
 
 
 def _refuse_double_parameters(owner: s.Block | s.Network, diagnostics: list[Diagnostic]) -> None:

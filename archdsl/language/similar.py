@@ -9,11 +9,26 @@ from typing import Any
 from archdsl.language.diagnostics import Fix
 from archdsl.language.source import Span
 
+#: what other frameworks call things
+SYNONYMS = {
+    "convolution": "conv", "conv1d": "conv", "conv2d": "conv", "conv3d": "conv", "dense": "linear", "fc": "linear",
+    "fully_connected": "linear", "bn": "batchnorm", "batch_norm": "batchnorm", "batchnorm2d": "batchnorm",
+    "layer_norm": "layernorm", "max_pool": "maxpool", "max_pool2d": "maxpool", "maxpool2d": "maxpool",
+    "avg_pool": "avgpool", "avg_pool2d": "avgpool", "avgpool2d": "avgpool", "swish": "silu", "lrelu": "leaky_relu",
+    "permute": "transpose", "view": "reshape", "interpolate": "upsample", "chunk": "split", "kernel_size": "kernel",
+    "filters": "out", "out_channels": "out", "channels": "out", "units": "out", "out_features": "out", "padding": "pad",
+    "strides": "stride", "ceil_mode": "ceil", "negative_slope": "slope", "epsilon": "eps", "dropout_rate": "rate",
+    "p": "rate", "use_bias": "bias",
+}  # fmt: skip
+
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name most like this one, if any is near."""
+    """The known name most like this one, or what it is called here, if any is near."""
     lowered = {candidate.lower(): candidate for candidate in sorted(set(known))}
-    found = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
+    synonym = SYNONYMS.get(name.lower())
+    if synonym in lowered:
+        return lowered[synonym]
+    found = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.67)
     return lowered[found[0]] if found else None
 
 
@@ -22,4 +37,5 @@ def did_you_mean(name: str, known: Iterable[str], span: Span) -> dict[str, Any]:
     guess = nearest(name, known)
     if guess is None:
         return {}
-    return {"help": f"did you mean `{guess}`?", "fix": Fix(f"write `{guess}`", span, guess)}
+    help = f"did you mean `{guess}`?"
+    return {"help": help, "fix": Fix(help, span, guess)}

@@ -198,7 +198,7 @@ class InputStatement(Statement):
 
     name: str
     name_span: Span
-    dtype: str | None
+    dtype: Name | None
     shape: ListLiteral
     clauses: Clauses
 

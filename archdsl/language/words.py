@@ -33,9 +33,9 @@ SEPARATORS = {"_NEWLINE", "SEMICOLON"}
 def describe(terminal: str, text: str) -> str:
     """What stands in the file, quoted as it stands there."""
     if terminal == "_NEWLINE":
-        return "the end of the line"
+        return "end of the line"
     if terminal == "$END":
-        return "the end of the file"
+        return "end of the file"
     if text in KEYWORDS:
         return f"the word `{text}`"
     return f"`{text}`" if len(text) <= 30 else f"`{text[:27]}...`"

@@ -151,6 +151,8 @@ class Op:
     counts_depth: ClassVar[bool] = False
     #: at inference its output is its input's memory (reshape, flatten, dropout)
     view: ClassVar[bool] = False
+    #: only moves numbers about, so their element type does not matter
+    any_dtype: ClassVar[bool] = False
     #: written with braces and branches, not called
     combinator: ClassVar[bool] = False
 
@@ -229,10 +231,15 @@ def per_axis(value: int | tuple[int, ...], rank: int, argument: str) -> tuple[in
     if len(value) != rank:
         raise ShapeError(
             "argument-length",
-            f"`{argument}` has {len(value)} numbers for {rank} spatial {'axis' if rank == 1 else 'axes'}",
+            f"`{argument}` has {_count(len(value), 'number', 'numbers')} "
+            f"for {_count(rank, 'spatial axis', 'spatial axes')}",
             argument=argument,
         )
     return value
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
 
 
 def only(inputs: tuple[TensorType, ...]) -> TensorType:

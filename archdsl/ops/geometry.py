@@ -105,11 +105,12 @@ def _too_large(geometry: Geometry) -> ShapeError:
     reach = geometry.dilation[axis] * (geometry.kernel[axis] - 1) + 1
     padded = geometry.input[axis] + sum(geometry.padding[axis])
     needed = -(-(reach - geometry.input[axis]) // 2)
+    begin, end = geometry.padding[axis]
+    padding = f" ({geometry.input[axis]} and padding {begin} + {end})" if begin or end else ""
     dilated = f" (dilated to {reach})" if geometry.dilation[axis] != 1 else ""
     return ShapeError(
         "kernel-too-large",
-        f"a kernel of {geometry.kernel[axis]}{dilated} does not fit into {padded} "
-        f"({geometry.input[axis]} and padding {geometry.padding[axis][0]} + {geometry.padding[axis][1]})",
+        f"a kernel of {geometry.kernel[axis]}{dilated} does not fit into {padded}{padding}",
         argument="kernel",
         label=f"{reach} > {padded}",
         help=f"use a kernel of at most {padded}, or a padding of at least {needed}",

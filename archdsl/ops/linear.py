@@ -1,4 +1,4 @@
-"""The fully connected layer."""
+"""Layers of which every output sees the whole vector: fully connected, and radial basis functions."""
 
 from __future__ import annotations
 
@@ -41,6 +41,46 @@ class Linear(Op):
 
     def window(self, inputs: tuple[TensorType, ...]) -> Global:
         return GLOBAL
+
+
+@op("rbf")
+@dataclass(frozen=True, slots=True)
+class RBF(Op):
+    """Squared distances to fixed codes, `[F] -> [out]`: `y_i = sum_j (x_j - c_ij)^2` (LeCun et al., 1998, II-B).
+
+    The codes `centers` are a buffer, drawn as +1 and -1, since a checkpoint is what brings those of a drawn alphabet.
+    """
+
+    out: int = param("count", doc="number of codes")
+
+    weighted: ClassVar[bool] = True
+
+    def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
+        value = only(inputs)
+        if len(value.shape) != 1:
+            raise _no_vector(value)
+        return (TensorType((self.out,), value.dtype),)
+
+    def weights(self, inputs: tuple[TensorType, ...]) -> tuple[Weight, ...]:
+        return (Weight("centers", (self.out, only(inputs).shape[0]), Init("signs"), trainable=False),)
+
+    def macs(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> int:
+        return self.out * only(inputs).elements
+
+    def elementwise_ops(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> int:
+        """The differences."""
+        return self.out * only(inputs).elements
+
+    def window(self, inputs: tuple[TensorType, ...]) -> Global:
+        return GLOBAL
+
+
+def _no_vector(value: TensorType) -> ShapeError:
+    return ShapeError(
+        "rank-mismatch",
+        f"`rbf` needs a vector [N, F], but its input is {value}",
+        help=f"put `flatten` before it: {value} becomes [N, {value.elements}]",
+    )
 
 
 def _too_many_axes(value: TensorType) -> ShapeError:

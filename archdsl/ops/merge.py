@@ -37,6 +37,7 @@ class Concat(Op):
     axis: int = param("axis", 1, doc="axis that grows; 1 is the channels")
 
     combinator: ClassVar[bool] = True
+    any_dtype: ClassVar[bool] = True
 
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
         axis = position(inputs[0], self.axis)

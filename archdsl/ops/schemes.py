@@ -24,7 +24,7 @@ class Scheme:
 
 
 def _check_normal(numbers: Numbers) -> str:
-    return "" if numbers["std"] >= 0 else f"`std` = {numbers['std']} is negative"
+    return "" if numbers["std"] >= 0 else f"`std` = {numbers['std']:g} is negative"
 
 
 def _check_uniform(numbers: Numbers) -> str:
@@ -34,7 +34,7 @@ def _check_uniform(numbers: Numbers) -> str:
 
 def _check_truncated(numbers: Numbers) -> str:
     if not numbers["std"] > 0:
-        return f"`std` = {numbers['std']} is not positive"
+        return f"`std` = {numbers['std']:g} is not positive"
     a, b = numbers["a"], numbers["b"]
     return "" if a < b else f"`a` = {a} is not below `b` = {b}"
 
@@ -55,4 +55,5 @@ SCHEMES: dict[str, Scheme] = {
     "he_normal": Scheme({}),
     "he_normal_fan_out": Scheme({}),
     "orthogonal": Scheme({"gain": 1.0}),
+    "signs": Scheme({}),
 }

@@ -35,6 +35,7 @@ class Flatten(Op):
     """All axes into one, `[C, H, W] -> [C*H*W]`, the last axis fastest."""
 
     view: ClassVar[bool] = True
+    any_dtype: ClassVar[bool] = True
 
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
         value = only(inputs)
@@ -52,6 +53,7 @@ class Reshape(Op):
     shape: tuple[int, ...] = param("integers", doc="sizes after the batch")
 
     view: ClassVar[bool] = True
+    any_dtype: ClassVar[bool] = True
 
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
         value = only(inputs)
@@ -75,6 +77,8 @@ class Transpose(Op):
     """
 
     order: tuple[int, ...] = param("integers", doc="axis numbers 1, 2, ... in their new order")
+
+    any_dtype: ClassVar[bool] = True
 
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
         value = only(inputs)
@@ -141,6 +145,8 @@ class Slice(Op):
     axis: int = param("axis", 1, doc="axis that is cut; 1 is the channels")
     step: int = param("count", 1, doc="distance between elements")
 
+    any_dtype: ClassVar[bool] = True
+
     def bounds(self, inputs: tuple[TensorType, ...]) -> tuple[int, int]:
         """First element, and the one after the last, both counted from the front; raises `ShapeError`."""
         value = only(inputs)
@@ -191,6 +197,8 @@ class Split(Op):
 
     parts: Sizes = param("sizes", doc="number of equal parts, or the list of their sizes")
     axis: int = param("axis", 1, doc="axis that is cut; 1 is the channels")
+
+    any_dtype: ClassVar[bool] = True
 
     def sizes(self, inputs: tuple[TensorType, ...]) -> tuple[int, ...]:
         """Size of each part; raises `ShapeError`."""

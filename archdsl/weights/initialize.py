@@ -83,6 +83,14 @@ def _symmetric(generator: Generator, weight: Weight, variance: float) -> np.ndar
     return _uniform(generator, weight, -bound, bound)
 
 
+def _signs(generator: Generator, weight: Weight) -> np.ndarray:
+    """+1 and -1, equally often."""
+    values = generator.integers(0, 2, weight.shape).astype("float32")
+    values *= 2
+    values -= 1
+    return values
+
+
 def _reciprocal(fan: int) -> float:
     """1 / fan; a weight without fans is left at zero, as PyTorch leaves a bias of fan 0."""
     return 1 / fan if fan > 0 else 0.0
@@ -155,5 +163,6 @@ DRAWS: dict[str, Draw] = {
     "he_normal": lambda g, w, _: _normal(g, w, 0, math.sqrt(2 * _reciprocal(w.fan_in))),
     "he_normal_fan_out": lambda g, w, _: _normal(g, w, 0, math.sqrt(2 * _reciprocal(w.fan_out))),
     "orthogonal": lambda g, w, n: _orthogonal(g, w, n["gain"]),
+    "signs": lambda g, w, _: _signs(g, w),
 }
 assert DRAWS.keys() == SCHEMES.keys()

@@ -76,7 +76,7 @@ def test_claims_about_the_whole_network_stand_at_its_head() -> None:
 def test_claims_do_not_bind_a_network_changed_from_outside() -> None:
     text = "network n(k = 3) expect params = 15 { input x: [4]; l: linear(k) expect shape = [3] }"
     assert messages(text, k=3) == []
-    assert messages(text, k=5) == ["claims-not-applicable: 2 of 2 claims do not hold with `k = 5`"]
+    assert messages(text, k=5) == ["claims-not-applicable: 2 of 2 claims of `n` do not hold with `k = 5`"]
 
 
 @pytest.mark.parametrize(

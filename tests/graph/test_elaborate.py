@@ -97,7 +97,8 @@ def test_the_design_sketch_of_a_residual_family_has_torchvision_names() -> None:
 
 def test_branches_come_from_loops_and_conditionals_too() -> None:
     net = compiled(
-        "network n { input x: [4, 8, 8]; concat { skip; for k in [1, 3] { conv(2, k, pad = k // 2) }; if true { relu } } }"
+        "network n { input x: [4, 8, 8]\n"
+        "concat { skip; for k in [1, 3] { conv(2, k, pad = k // 2) }; if true { relu } } }"
     )
     merge = net.checked.layers[-1]
     assert [ref.name for ref in merge.inputs] == ["x", "0", "1", "2"]

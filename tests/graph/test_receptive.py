@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from fractions import Fraction
 
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from archdsl.graph.costs import costs
 from archdsl.graph.edge import MAX_EDGES, Edge, compose, highest, lowest
 from archdsl.graph.graph import Graph, Layer
-from archdsl.ops import activation, convolution, linear, merge, normalization, pooling, shaping
+from archdsl.ops import activation, channels, convolution, linear, merge, normalization, pooling, shaping
 from archdsl.ops.base import Op, ShapeError
 
 LENGTH = 120
@@ -50,6 +51,12 @@ def apply(op: Op, xs: list[torch.Tensor]) -> torch.Tensor:
             return F.interpolate(x, scale_factor=op.scale, mode="bilinear", align_corners=op.align_corners)
         case shaping.Slice():
             return x[:, :, op.start : op.end : op.step] if op.axis == 2 else x[:, op.start : op.end : op.step]
+        case channels.Select():
+            return x.index_select(op.axis, torch.tensor(op.indices))
+        case channels.PadChannels():
+            return F.pad(x, (0, 0, 0, 0, op.before, op.after))
+        case linear.RBF():
+            return x.sum(-1, keepdim=True).expand(*x.shape[:-1], op.out)
         case shaping.Pad():
             return F.pad(x, (0, 0, op.amount[0], op.amount[2]))
         case merge.Add():
@@ -205,6 +212,44 @@ def test_upsampling_gives_a_fractional_stride() -> None:
     assert computed(network(shaping.Upsample((2, 1)), conv(2, 2))) == (1, 1)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(20, 40), min_size=1, max_size=6), st.integers(1, 3), st.integers(1, 3))
+def test_picked_positions_equal_what_impulses_reach(picked: list[int], before: int, after: int) -> None:
+    """One picked position keeps its field; what slides over them afterwards may meet any two of them."""
+    assume(after <= len(picked))
+    graph = network(conv(before), channels.Select(tuple(picked), 2), conv(after))
+    steps = {b - a for a, b in itertools.pairwise(picked)}
+    ordered = len(steps) == 1 and min(steps) > 0
+    whole = max(picked) - min(picked) + before
+    assert computed(graph)[0] == (observed(graph) if ordered or len(picked) == after or after == 1 else whole)
+    assert computed(graph)[0] >= observed(graph)
+
+
+def test_channels_picked_and_added_move_nothing_in_space() -> None:
+    source = image(6, 8, 9)
+    ops = [convolution.Conv(6, 3), channels.Select((5, 0, 0)), channels.PadChannels(1, 2), channels.Affine()]
+    layers = chain(source, *ops, shaping.Transpose((2, 1, 3)), channels.PadChannels(1, 1), convolution.Conv(2, (1, 3)))
+    found = costs(graph_of(source, *layers, outputs=(layers[-1],))).layers
+    fields = [found[node.path].receptive_field for node in layers]
+    # rows lie along the channels from the transposition on; the last convolution sees all of them and the padding
+    assert fields == [(3, 3)] * 6 + [(10, 5)]
+
+
+def test_space_in_the_channels_is_shifted_by_what_is_put_before() -> None:
+    source = image(1, LENGTH, 1)
+    turned = layer("turned", shaping.Transpose((2, 1, 3)), source)
+    pads = [layer("first", channels.PadChannels(3), turned), layer("last", channels.PadChannels(0, 3), turned)]
+    merged = layer("merged", merge.Add(), *pads)
+    graph = graph_of(source, turned, *pads, merged, outputs=(merged,))
+    assert computed(graph) == (observed(graph), 1) == (4, 1)
+
+
+def test_distances_see_the_whole_vector() -> None:
+    source = image(4, 9, 7)
+    layers = chain(source, convolution.Conv(4, 3), shaping.Flatten(), linear.RBF(5))
+    assert costs(graph_of(source, *layers, outputs=(layers[-1],))).layers["2"].receptive_field == (9, 7)
+
+
 def test_flatten_keeps_an_elements_field_and_linear_sees_all() -> None:
     source = image(4, 9, 7)
     ops = [convolution.Conv(4, 3), shaping.Flatten(), activation.ReLU(), linear.Linear(5), linear.Linear(5)]
@@ -212,13 +257,6 @@ def test_flatten_keeps_an_elements_field_and_linear_sees_all() -> None:
     found = costs(graph_of(source, *layers, outputs=(layers[-1],))).layers
     fields = [found[node.path].receptive_field for node in layers]
     assert fields == [(3, 3), (3, 3), (3, 3), (9, 7), (9, 7)]
-
-
-def test_padding_of_a_linear_layers_view_is_unclipped() -> None:
-    source = image(1, 5, 5)
-    layers = chain(source, convolution.Conv(1, 3, 1, 1), shaping.Flatten(), linear.Linear(2))
-    found = costs(graph_of(source, *layers, outputs=(layers[-1],))).layers
-    assert found["2"].receptive_field == (7, 7)
 
 
 def test_channel_shuffle_moves_nothing_in_space() -> None:

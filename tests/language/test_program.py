@@ -71,7 +71,7 @@ def test_mistakes_in_a_used_file_are_shown_there(tmp_path: Path) -> None:
     assert diagnostic.span is not None
     assert diagnostic.span.source.name.endswith("a.arch")
     assert diagnostic.span.line == 2
-    assert [frame.name for frame in diagnostic.stack] == ["0"]
+    assert [frame.name for frame in diagnostic.stack] == ["n", "0"]
 
 
 @pytest.mark.parametrize(

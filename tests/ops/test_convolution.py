@@ -200,7 +200,7 @@ def test_only_images_are_convolved(name: str, value: TensorType) -> None:
     ("argument", "numbers", "message"),
     [
         ("kernel", (3, 3, 3), "`kernel` has 3 numbers for 2 spatial axes"),
-        ("stride", (1,), "`stride` has 1 numbers for 2 spatial axes"),
+        ("stride", (1,), "`stride` has 1 number for 2 spatial axes"),
         ("pad", (1, 2, 3), "`pad` has 3 numbers for 2 spatial axes"),
     ],
 )

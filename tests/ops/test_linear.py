@@ -1,4 +1,4 @@
-"""`linear` against `torch.nn.Linear` and torch's flop counter."""
+"""`linear` against `torch.nn.Linear` and torch's flop counter; `rbf` against distances by torch."""
 
 from __future__ import annotations
 
@@ -39,3 +39,30 @@ def test_an_image_has_to_be_flattened_first() -> None:
 def test_fans_are_the_features(name: str) -> None:
     weight = next(w for w in call("linear", out=10).weights((typed(400),)) if w.name == name)
     assert (weight.fan_in, weight.fan_out) == (400, 10)
+
+
+@PROPERTY
+@given(samples(max_rank=3), st.integers(1, 20))
+def test_rbf_is_a_distance_to_each_code(value: TensorType, out: int) -> None:
+    """Stricter than `torch.cdist`, which takes several vectors at once."""
+    op = call("rbf", out=out)
+    if len(value.shape) > 1:
+        error = refusal(op, value)
+        assert error.code == "rank-mismatch"
+        assert error.message == f"`rbf` needs a vector [N, F], but its input is {value}"
+        assert error.help == f"put `flatten` before it: {value} becomes [N, {value.elements}]"
+        return
+    weights = weights_of(op, value)
+    assert weights == {"centers": ((out, *value.shape), "float32", False)}
+    centers = torch.empty(weights["centers"][0], device="meta")
+    assert inferred(op, value) == in_torch(lambda x: torch.cdist(x, centers), value)
+    assert op.window((value,)) is GLOBAL
+
+
+def test_rbf_counts_what_the_paper_counts() -> None:
+    """LeNet-5's output layer: 84 inputs, ten codes of as many bits, nothing trained."""
+    op, value = call("rbf", out=10), typed(84)
+    macs, differences = counts(op, value)
+    assert macs == differences == 840
+    assert not any(weight.trainable for weight in op.weights((value,)))
+    assert not op.counts_depth

@@ -13,10 +13,11 @@ from archdsl.ops.base import Op, op, parameters
 
 NAMES = {
     "images": ["conv", "depthwise", "maxpool", "avgpool", "lppool", "adaptive_avgpool", "adaptive_maxpool", "upsample"],
-    "weights": ["linear", "batchnorm", "lrn", "layernorm", "groupnorm", "instancenorm"],
+    "weights": ["linear", "rbf", "batchnorm", "lrn", "layernorm", "groupnorm", "instancenorm"],
     "activations": ["relu", "relu6", "leaky_relu", "prelu", "elu", "selu", "gelu", "silu", "mish", "sigmoid", "tanh"],
     "bounded": ["softplus", "hardsigmoid", "hardswish", "hardtanh", "softmax", "log_softmax"],
     "shapes": ["dropout", "flatten", "reshape", "transpose", "pad", "slice", "split", "scale"],
+    "channels": ["select", "pad_channels", "affine"],
     "merges": ["concat", "add", "mul", "max"],
 }
 

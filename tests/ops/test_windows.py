@@ -90,6 +90,9 @@ def test_global_ops_look_at_everything(op: Op, function: Callable[[Tensor], Tens
         (call("prelu", per_channel=True), nn.PReLU(CHANNELS).double()),
         (call("dropout"), nn.Dropout().eval()),
         (call("scale", factor=2.0), lambda x: 2 * x),
+        (call("select", indices=(3, 1, 1)), lambda x: x[:, [3, 1, 1]]),
+        (call("pad_channels", after=2), lambda x: functional.pad(x, (0, 0, 0, 2))),
+        (call("affine"), lambda x: x * torch.arange(1, CHANNELS + 1)[:, None] - 1),
         (call("reshape", shape=(CHANNELS, LENGTH)), lambda x: x.reshape(1, CHANNELS, LENGTH)),
     ],
 )

@@ -118,8 +118,18 @@ def test_constants() -> None:
     assert set(sample("constant", value=0.5).ravel()) == {0.5}
 
 
+def test_signs_are_fair() -> None:
+    """The number of +1 in n throws has a deviation of sqrt(n) / 2; they do not hang together either."""
+    values = sample("signs")
+    assert values.dtype == np.float32
+    assert set(values.ravel()) == {-1, 1}
+    assert abs(values.sum()) < 5 * math.sqrt(values.size)
+    neighbours = values.ravel()[1:] * values.ravel()[:-1]
+    assert abs(neighbours.sum()) < 5 * math.sqrt(values.size)
+
+
 def test_every_scheme_is_tested() -> None:
-    assert set(AGAINST_TORCH) | {"zeros", "ones", "constant", "orthogonal"} == set(SCHEMES)
+    assert set(AGAINST_TORCH) | {"zeros", "ones", "constant", "orthogonal", "signs"} == set(SCHEMES)
 
 
 @pytest.mark.parametrize(

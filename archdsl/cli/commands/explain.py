@@ -6,9 +6,7 @@ import sys
 
 import click
 
-from archdsl.language.diagnostics import error
 from archdsl.language.explain import CODES, page
-from archdsl.language.similar import nearest
 
 
 @click.command()
@@ -22,10 +20,6 @@ def command(code: str | None) -> None:
     if code is None:
         click.echo("\n".join(CODES))
         return
-    if code not in CODES:
-        guess = nearest(code, CODES)
-        help = f"did you mean `{guess}`?" if guess else "`archdsl explain` lists the codes"
-        raise error("bad-option", f"there is no diagnostic `{code}`", None, help=help)
     if not sys.stdout.isatty():
         click.echo(page(code).rstrip("\n"))
         return

@@ -1,0 +1,44 @@
+"""Weights under which even very deep networks give ordinary numbers, so that outputs can be compared."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+
+import archdsl
+from archdsl.ops.merge import Add
+from archdsl.ops.normalization import BatchNorm
+
+Weights = dict[str, np.ndarray]
+
+
+def ordinary_weights(net: archdsl.Network) -> Weights:
+    """Random weights by key, He-scaled, with normalizations that are no identities.
+
+    Initial weights would not do: each residual unit doubles the variance until, after a few hundred, nothing but
+    infinities is compared. Here the sum of all residuals has about the variance of what they are added to.
+    """
+    graph = net.checked
+    adds = [layer for layer in graph.layers if isinstance(layer.op, Add)]
+    ends = {ref.path for layer in adds for ref in layer.inputs if ".residual." in ref.path}
+    weights = {
+        f"{layer.path}.{weight.name}": _drawn(f"{layer.path}.{weight.name}", weight.shape, weight.name)
+        for layer in graph.layers
+        for weight in layer.weights
+    }
+    for path in ends:
+        if isinstance(graph.layer(path).op, BatchNorm):
+            weights[f"{path}.weight"] /= np.float32(np.sqrt(len(adds)))
+    return weights
+
+
+def _drawn(key: str, shape: tuple[int, ...], name: str) -> np.ndarray:
+    if name == "num_batches_tracked":
+        return np.zeros(shape, np.int64)
+    noise = np.random.default_rng(zlib.crc32(key.encode())).standard_normal(shape, dtype=np.float32)
+    if len(shape) > 1:
+        return noise * np.float32(np.sqrt(2 / np.prod(shape[1:])))
+    if name in ("weight", "running_var"):
+        return 1 + np.float32(0.1) * np.abs(noise)
+    return np.float32(0.1) * noise
