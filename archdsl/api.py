@@ -117,12 +117,9 @@ class Network:
         save(self.onnx(weights, opset=opset, seed=seed), Path(path))
 
     def _weights(self, given: Weights | None, seed: int) -> dict[str, np.ndarray]:
-        weights = self.initialize(seed)
-        if given is not None:
-            from archdsl.weights.match import merge
+        from archdsl.weights.match import complete
 
-            return merge(weights, given)
-        return weights
+        return complete(self.checked, given or {}, seed)
 
     def _repr_html_(self) -> str:
         return self.report()._repr_html_()

@@ -21,10 +21,11 @@ def find(file: str, network: str | None) -> tuple[Path, str, str | None]:
     path = Path(file)
     if path.suffix == ".arch" or path.is_file():
         return path, file, network
-    families = {family(spec): spec for spec in shipped()}
+    declared = {spec: networks_in(spec) for spec in shipped()}
+    families = {family(spec): spec for spec, names in declared.items() if names}  # not those of blocks alone
     if file in families:
         return families[file], f"{file}.arch", network
-    networks = {f"{folder(spec)}{name}": (spec, name) for spec in shipped() for name in networks_in(spec)}
+    networks = {f"{folder(spec)}{name}": (spec, name) for spec, names in declared.items() for name in names}
     if file in networks:
         spec, name = networks[file]
         return spec, f"{family(spec)}.arch", network or name

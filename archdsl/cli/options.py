@@ -129,10 +129,9 @@ def load_network(
 
 def load_weights(loaded: Network, path: str | None, seed: int) -> dict[str, np.ndarray]:
     """The network's weights: from a file, else initialized."""
-    weights = loaded.initialize(seed)
     if path is None:
-        return weights
-    from archdsl.weights.match import merge
+        return loaded.initialize(seed)
+    from archdsl.weights.match import complete
     from archdsl.weights.read import read_weights
 
-    return merge(weights, read_weights(path))
+    return complete(loaded.checked, read_weights(path), seed, strict=True)

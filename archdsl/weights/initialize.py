@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from archdsl.language.diagnostics import error
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 Draw = Callable[["Generator", Weight, Numbers], "np.ndarray"]
 
 
-def initialize(graph: Graph, seed: int = 0) -> dict[str, np.ndarray]:
-    """Every parameter and buffer of the graph, training-only parts included, keyed by `state_dict` key.
+def initialize(graph: Graph, seed: int = 0, without: Collection[str] = ()) -> dict[str, np.ndarray]:
+    """Every parameter and buffer of the graph but those `without`, training-only parts included, by `state_dict` key.
 
     Each array has its own generator, seeded by (`seed`, crc32 of the key): it depends on neither order nor on other
     layers. `seed` >= 0. Raises `ArchError` (`init-argument`, `init-rank`) naming the weight.
@@ -35,7 +35,7 @@ def initialize(graph: Graph, seed: int = 0) -> dict[str, np.ndarray]:
     for layer in graph.layers:
         for weight in layer.weights:
             key = f"{layer.module}.{weight.name}"
-            if key in weights:  # a shared module
+            if key in weights or key in without:  # a shared module, or one that is given
                 continue
             sequence = SeedSequence((seed, zlib.crc32(key.encode())))
             weights[key] = draw(weight, Generator(SFC64(sequence)), key)
