@@ -12,6 +12,10 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         print(f"archdsl {__version__}")
         return
+    import gc
+
     from archdsl.cli.app import run
 
+    # a command allocates its graph, writes its answer and ends: collecting cycles on the way only costs time
+    gc.disable()
     sys.exit(run())
