@@ -15,14 +15,19 @@ LAYERS = [
     {"language"},
     {"ops"},
     {"graph"},
-    {"passes"},
     {"weights"},
-    {"emit.report", "emit.torch", "emit.onnx"},
+    {"emit.report", "emit.torch", "emit.onnx", "emit.view"},
     {"runtime"},
     {"cli"},
 ]
 HEIGHT = {room: height for height, rooms in enumerate(LAYERS) for room in rooms}
-TOP = {"__init__", "__main__", "api", "library"}  # above the rooms; `resources` and `version` lie below them
+TOP = {
+    "__init__",
+    "__main__",
+    "api",
+    "catalogue",
+    "library",
+}  # above the rooms; `resources` and `version` lie below them
 
 
 def room(module: str) -> str:

@@ -15,7 +15,7 @@ from torch_reference import REFERENCE, compare
 
 from archdsl.emit.onnx.model import onnx_model
 from archdsl.emit.onnx.rules import RULES
-from archdsl.ops import activation, convolution, linear, merge, normalization, pooling, shaping
+from archdsl.ops import activation, channels, convolution, linear, merge, normalization, pooling, shaping
 from archdsl.ops.base import OPS, Op, ShapeError, TensorType
 
 Shapes = tuple[tuple[int, ...], ...]
@@ -59,6 +59,11 @@ def _any_rank(shape: tuple[int, ...]) -> list[Case]:
         shaping.Split(3),
         shaping.Slice(1, 5, step=2),
         shaping.Reshape((3, -1)),
+        channels.Select((4, 0, -1, 4)),
+        channels.Select((2,), -1),
+        channels.PadChannels(2, 1),
+        channels.PadChannels(),
+        channels.Affine(),
     ]
     merges = [(merge.Concat(), 3), (merge.Concat(-1), 2), (merge.Add(), 1), (merge.Add(), 2), (merge.Add(), 4)]
     merges += [(merge.Mul(), 3), (merge.Max(), 3)]
@@ -122,7 +127,11 @@ def _particular() -> list[Case]:
     cases: list[Case] = [(op, (IMAGE,)) for op in image]
     cases += [(linear.Linear(5, bias=bias), (shape,)) for bias in (True, False) for shape in (VECTOR, SEQUENCE)]
     cases += [(shaping.Upsample((2, 3), "bilinear", align_corners=True), ((2, 1, 1),))]
-    cases += [(merge.Add(), (IMAGE, (6, 1, 1))), (merge.Mul(), ((6, 1, 1), IMAGE, (1, 7, 1)))]
+    cases += [
+        (linear.RBF(5), (VECTOR,)),
+        (merge.Add(), (IMAGE, (6, 1, 1))),
+        (merge.Mul(), ((6, 1, 1), IMAGE, (1, 7, 1))),
+    ]
     return cases
 
 

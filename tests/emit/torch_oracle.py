@@ -10,15 +10,20 @@ from torch_reference import REFERENCE
 from archdsl.emit.torch.module import module
 from archdsl.graph.graph import CheckedGraph, TensorRef
 
+torch.set_num_threads(1)  # tensors of a few hundred numbers: threads only wait for one another
 BATCH_NORMS = (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d, torch.nn.BatchNorm3d)
 Tensors = dict[str, torch.Tensor]
 
 
-def interpreted(graph: CheckedGraph, weights: dict[str, np.ndarray], inputs: Tensors, training: bool = False) -> Tensors:
+def interpreted(
+    graph: CheckedGraph, weights: dict[str, np.ndarray], inputs: Tensors, training: bool = False
+) -> Tensors:
     """Outputs by name; with `training` also those that exist in training only. Dropout is the identity."""
     values = {TensorRef(name): value for name, value in inputs.items()}
     for layer in graph.layers:
-        arrays = {weight.name: torch.from_numpy(weights[f"{layer.module}.{weight.name}"]).double() for weight in layer.weights}
+        arrays = {
+            weight.name: torch.from_numpy(weights[f"{layer.module}.{weight.name}"]).double() for weight in layer.weights
+        }
         results = REFERENCE[type(layer.op)](layer.op, [values[ref] for ref in layer.inputs], arrays)
         results = results if isinstance(results, tuple) else (results,)
         values.update({TensorRef(layer.path, index): value for index, value in enumerate(results)})
@@ -41,7 +46,7 @@ def agree(graph: CheckedGraph, batch: int = 2, training: bool = False) -> None:
     weights = {key: np.asarray(value * 0.4, value.dtype) for key, value in random_weights(graph).items()}
     network = module(graph, weights).double().train(training)
     for part in network.modules():
-        if isinstance(part, BATCH_NORMS):  # the oracle knows inference only
+        if isinstance(part, (*BATCH_NORMS, torch.nn.Dropout)):  # the oracle knows inference only
             part.eval()
     shapes = {key: tuple(value.shape) for key, value in network.state_dict().items()}
     assert shapes == {f"{n.module}.{w.name}": w.shape for n in graph.layers for w in n.weights}

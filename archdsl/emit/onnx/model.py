@@ -9,7 +9,15 @@ import numpy as np
 import onnx
 from onnx import GraphProto, ModelProto, helper
 
-from archdsl.emit.onnx import activation, convolution, merge, normalization, pooling, shaping  # noqa: F401 (rules)
+from archdsl.emit.onnx import (  # noqa: F401 (rules)
+    activation,
+    channels,
+    convolution,
+    merge,
+    normalization,
+    pooling,
+    shaping,
+)
 from archdsl.emit.onnx.rules import ELEMENT_TYPES, Emitter, Site, apply
 from archdsl.graph.graph import CheckedGraph, Graph, Input, TensorRef
 from archdsl.language.diagnostics import error

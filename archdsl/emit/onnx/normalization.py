@@ -83,11 +83,11 @@ def groupnorm(site: Site, op: GroupNorm) -> None:
     if not op.affine:
         return site.final("Reshape", [normal, shape])
     image = site.node("Reshape", [normal, shape], "image")
-    weight, bias = (_per_channel(site, name) for name in ("weight", "bias"))
+    weight, bias = (per_channel(site, name) for name in ("weight", "bias"))
     return site.final("Add", [site.node("Mul", [image, weight], "scaled"), bias])
 
 
-def _per_channel(site: Site, name: str) -> str:
+def per_channel(site: Site, name: str) -> str:
     """A weight `[C]` with axes for what follows the channels: `[C, 1, ...]`."""
     shape = TensorType((site.type.shape[0],) + (1,) * len(site.type.spatial), site.type.dtype)
     target = site.constant(f"{name}_shape", shape.shape)

@@ -1,0 +1,1 @@
+"""PyTorch: source text from a checked graph, and the module that the text makes."""

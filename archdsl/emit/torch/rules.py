@@ -1,0 +1,113 @@
+"""The table of PyTorch rules, keyed by op class, and what a rule gives.
+
+The families are in files of their own; `archdsl.emit.torch.table` imports them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from archdsl.emit.torch.expression import Call, Expr, Operand, Text, module_call
+from archdsl.graph.graph import Layer
+from archdsl.language.diagnostics import error
+from archdsl.ops.base import Op, TensorType
+
+Types = tuple[TensorType, ...]
+
+#: How a line of `forward` takes the op up: `activation` and `norm` wrap the value before them,
+#: `core` (convolution, linear) may wrap those; everything else begins a line.
+Kind = Literal["activation", "norm", "core", "other"]
+
+
+class Unsupported(Exception):
+    """PyTorch cannot say this; the message is the reason. In the table: for every use of the op."""
+
+
+@dataclass(frozen=True, slots=True)
+class Helper:
+    """A function or class of the generated file that some layers call."""
+
+    name: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How one layer is written.
+
+    `module` constructs an `nn.Module`: the one that owns the weights, or for an op without weights the
+    one to use inside `nn.Sequential` (None if there is none). `call` is its use in `forward`: inputs are
+    `Operand`s, its own module is `MODULE`.
+    """
+
+    call: Expr
+    module: Expr | None = None
+    kind: Kind = "other"
+    helper: Helper | None = None
+
+    @property
+    def in_sequence(self) -> bool:
+        """The module alone is the whole layer, so that it can stand inside `nn.Sequential`."""
+        return self.module is not None and (self.call == module_call(Operand()) or not calls_module(self.call))
+
+
+def calls_module(call: Expr) -> bool:
+    """The layer's own module occurs in its call."""
+    return isinstance(call, Call) and (call.function == module_call().function or _any_module(call))
+
+
+def _any_module(call: Call) -> bool:
+    return any(calls_module(argument.value) for argument in call.arguments)
+
+
+Rule = Callable[[Any, Types], Form]
+AnyRule = TypeVar("AnyRule", bound=Rule)
+RULES: dict[type[Op], Rule | Unsupported] = {}
+
+
+def rule(*classes: type[Op]) -> Callable[[AnyRule], AnyRule]:
+    """Decorator: this function writes these ops; a second rule for one class is our bug."""
+
+    def enter(function: AnyRule) -> AnyRule:
+        for cls in classes:
+            assert cls not in RULES, cls.name
+            RULES[cls] = function
+        return function
+
+    return enter
+
+
+def form(layer: Layer) -> Form:
+    """How the layer is written; raises `ArchError` (`torch-unsupported`, `torch-no-rule`) at the layer."""
+    op = layer.op
+    found = RULES.get(type(op))
+    if found is None:
+        raise error("torch-no-rule", f"`{op.name}` has no PyTorch form here yet", layer.span, stack=layer.stack)
+    try:
+        if isinstance(found, Unsupported):
+            raise found
+        return found(op, layer.input_types)
+    except Unsupported as reason:
+        message = f"`{layer.path}` cannot be written as PyTorch: {reason}"
+        raise error("torch-unsupported", message, layer.span, stack=layer.stack) from reason
+
+
+def simplest(sizes: tuple[int, ...]) -> int | tuple[int, ...]:
+    """One number where all axes agree."""
+    return sizes[0] if len(set(sizes)) == 1 else sizes
+
+
+def weighted(module: Expr, kind: Kind, operand: Expr = Operand()) -> Form:  # noqa: B008 (a frozen value)
+    """A layer that owns weights; `operand` is what its module is called with."""
+    return Form(module_call(operand), module, kind)
+
+
+def by_rank(name: str, types: Types) -> str:
+    """`nn.Conv` for an input with two spatial axes: `nn.Conv2d`."""
+    return f"{name}{len(types[0].spatial)}d"
+
+
+X = Operand()
+SELF_TRAINING = Text("self.training")

@@ -1,0 +1,84 @@
+"""PyTorch rules of ops that arrange elements."""
+
+from __future__ import annotations
+
+from archdsl.emit.torch.convolution import borders
+from archdsl.emit.torch.expression import Display, Expr, Infix, Join, Literal, Text, call, method
+from archdsl.emit.torch.rules import SELF_TRAINING, Form, Types, X, by_rank, rule, simplest
+from archdsl.ops.axes import position
+from archdsl.ops.shaping import Dropout, Flatten, Pad, Reshape, Scale, Slice, Split, Transpose, Upsample
+
+
+@rule(Dropout)
+def dropout(op: Dropout, types: Types) -> Form:
+    rate = Literal(op.rate, "rate")
+    return Form(call("F.dropout", X, rate, SELF_TRAINING), call("nn.Dropout", rate))
+
+
+@rule(Flatten)
+def flatten(op: Flatten, types: Types) -> Form:
+    return Form(call("torch.flatten", X, Text("1")), call("nn.Flatten"))
+
+
+@rule(Reshape)
+def reshape(op: Reshape, types: Types) -> Form:
+    """The batch is taken from the input: with -1 a wrong input size would go into the batch unnoticed."""
+    batch = Join((X, Text(".shape[0]")))
+    return Form(method(X, "reshape", batch, *(Literal(size, "size") for size in op.shape)))
+
+
+@rule(Transpose)
+def transpose(op: Transpose, types: Types) -> Form:
+    moved = [axis for axis, source in enumerate(op.order, 1) if axis != source]
+    if len(moved) == 2:
+        return Form(method(X, "transpose", *(Text(str(axis)) for axis in moved)))
+    return Form(method(X, "permute", *(Text(str(axis)) for axis in (0, *op.order))))
+
+
+@rule(Pad)
+def pad(op: Pad, types: Types) -> Form:
+    amounts = borders(op.pairs(types))
+    mode = "constant" if op.mode == "zero" else op.mode
+    keywords = {"mode": (mode, "constant"), "value": (op.value, 0.0)}
+    names = {"zero": "nn.ConstantPad", "reflect": "nn.ReflectionPad", "replicate": "nn.ReplicationPad"}
+    zero = op.mode == "zero" and op.value == 0
+    value = [] if zero or op.mode != "zero" else [Literal(op.value)]
+    name = by_rank("nn.ZeroPad" if zero else names[op.mode], types)
+    module = call(name, Literal(simplest(amounts), "pad"), *value)
+    return Form(call("F.pad", X, Literal(amounts, "pad"), **keywords), module)
+
+
+@rule(Slice)
+def slice_(op: Slice, types: Types) -> Form:
+    axis = position(types[0], op.axis) + 1
+    start: list[Expr] = [Literal(op.start, "start")] if op.start else []
+    end: list[Expr] = [] if op.end is None else [Literal(op.end, "end")]
+    step: list[Expr] = [Text(":"), Literal(op.step, "step")] if op.step != 1 else []
+    return Form(Join((X, Text("[" + ":, " * axis), *start, Text(":"), *end, *step, Text("]"))))
+
+
+@rule(Split)
+def split(op: Split, types: Types) -> Form:
+    axis = Literal(op.axis, "axis")
+    if isinstance(op.parts, int):
+        return Form(call("torch.chunk", X, Literal(op.parts, "parts"), axis))
+    sizes = Display(tuple(Literal(size, "size") for size in op.sizes(types)))
+    return Form(call("torch.split", X, sizes, axis))
+
+
+@rule(Upsample)
+def upsample(op: Upsample, types: Types) -> Form:
+    scale = simplest(op.scales(types))
+    keywords: dict[str, tuple[object, object]] = {"scale_factor": (scale, None), "mode": (op.mode, "nearest")}
+    if op.mode != "nearest":
+        keywords["align_corners"] = (op.align_corners, False)
+    return Form(call("F.interpolate", X, **keywords), call("nn.Upsample", **keywords))
+
+
+@rule(Scale)
+def scale(op: Scale, types: Types) -> Form:
+    factor: Expr = X if op.factor == 1 else Infix("*", (Literal(op.factor, "factor"), X))
+    if op.offset == 0:
+        return Form(factor)
+    sign, size = ("-", -op.offset) if op.offset < 0 else ("+", op.offset)
+    return Form(Infix(sign, (factor, Literal(size, "offset"))))
