@@ -25,7 +25,8 @@ from archdsl.ops.linear import RBF, Linear
 from archdsl.ops.merge import Concat
 from archdsl.ops.normalization import LayerNorm
 from archdsl.ops.pooling import AdaptiveAvgPool, AdaptiveMaxPool
-from archdsl.ops.shaping import Flatten, Reshape, Slice, Split, Transpose, Upsample
+from archdsl.ops.resampling import Upsample
+from archdsl.ops.shaping import Flatten, Reshape, Slice, Split, Transpose
 
 Number = int | Fraction
 

@@ -3,7 +3,18 @@
 `OPS` is the full table only here; `archdsl.ops.base` alone knows no op.
 """
 
-from archdsl.ops import activation, channels, convolution, linear, merge, normalization, pooling, shaping
+from archdsl.ops import activation, channels, convolution, linear, merge, normalization, pooling, resampling, shaping
 from archdsl.ops.base import OPS
 
-__all__ = ["OPS", "activation", "channels", "convolution", "linear", "merge", "normalization", "pooling", "shaping"]
+__all__ = [
+    "OPS",
+    "activation",
+    "channels",
+    "convolution",
+    "linear",
+    "merge",
+    "normalization",
+    "pooling",
+    "resampling",
+    "shaping",
+]

@@ -15,7 +15,7 @@ from torch_reference import REFERENCE, compare
 
 from archdsl.emit.onnx.model import onnx_model
 from archdsl.emit.onnx.rules import RULES
-from archdsl.ops import activation, channels, convolution, linear, merge, normalization, pooling, shaping
+from archdsl.ops import activation, channels, convolution, linear, merge, normalization, pooling, resampling, shaping
 from archdsl.ops.base import OPS, Op, ShapeError, TensorType
 
 Shapes = tuple[tuple[int, ...], ...]
@@ -100,8 +100,8 @@ def _spatial(shape: tuple[int, ...]) -> list[Case]:
         shaping.Pad((0, 1, 2)[:rank] + (2, 1, 0)[:rank], value=2.5),
         shaping.Pad(2, "reflect"),
         shaping.Pad(3, "replicate"),
-        shaping.Upsample(2),
-        shaping.Upsample((3, 1, 2)[:rank]),
+        resampling.Upsample(2),
+        resampling.Upsample((3, 1, 2)[:rank]),
         shaping.Transpose(tuple(range(rank + 1, 0, -1))),
         shaping.Slice(-3, axis=-1),
         shaping.Split((1, 2, 5), -1),
@@ -120,13 +120,13 @@ def _particular() -> list[Case]:
         pooling.AvgPool(3, 2, "same_tf"),
         pooling.AvgPool(3, 2, "same_tf", ceil=True),
         pooling.AvgPool(3, 2, "same_tf", count_include_pad=False),
-        shaping.Upsample(2, "bilinear"),
-        shaping.Upsample((3, 1), "bilinear"),
-        shaping.Upsample((2, 3), "bilinear", align_corners=True),
+        resampling.Upsample(2, "bilinear"),
+        resampling.Upsample((3, 1), "bilinear"),
+        resampling.Upsample((2, 3), "bilinear", align_corners=True),
     ]
     cases: list[Case] = [(op, (IMAGE,)) for op in image]
     cases += [(linear.Linear(5, bias=bias), (shape,)) for bias in (True, False) for shape in (VECTOR, SEQUENCE)]
-    cases += [(shaping.Upsample((2, 3), "bilinear", align_corners=True), ((2, 1, 1),))]
+    cases += [(resampling.Upsample((2, 3), "bilinear", align_corners=True), ((2, 1, 1),))]
     cases += [
         (linear.RBF(5), (VECTOR,)),
         (merge.Add(), (IMAGE, (6, 1, 1))),

@@ -18,7 +18,7 @@ from archdsl.emit.torch.rules import RULES, Unsupported, rule
 from archdsl.emit.torch.source import torch_source
 from archdsl.graph.graph import CheckedGraph
 from archdsl.language.diagnostics import ArchError
-from archdsl.ops import activation, channels, convolution, linear, merge, normalization, pooling, shaping
+from archdsl.ops import activation, channels, convolution, linear, merge, normalization, pooling, resampling, shaping
 from archdsl.ops.base import OPS, Op, ShapeError, TensorType
 from archdsl.ops.geometry import Geometry
 
@@ -53,14 +53,14 @@ def _spatial() -> list[Op]:
     ops += [pooling.MaxPool(2, 1, "same"), pooling.LPPool(3, 2, 1.5, ceil=True)]
     ops += [pooling.AdaptiveAvgPool(1), pooling.AdaptiveAvgPool(3), pooling.AdaptiveMaxPool(2)]
     ops += [shaping.Pad(1), shaping.Pad(2, value=-1.5), shaping.Pad(1, "reflect"), shaping.Pad(2, "replicate")]
-    return [*ops, shaping.Upsample(2)]
+    return [*ops, resampling.Upsample(2)]
 
 
 def _on_images() -> list[Op]:
     ops: list[Op] = [convolution.Conv(4, (3, 1), (1, 2), (1, 0)), convolution.Conv(4, 3, 2, (0, 1, 2, 0))]
     ops += [pooling.MaxPool((2, 3)), pooling.MaxPool(3, 2, (1, 0, 0, 1)), pooling.AdaptiveMaxPool((2, 3))]
-    ops += [shaping.Pad((1, 2, 3, 0)), shaping.Pad((1, 2), "reflect"), shaping.Upsample((2, 3))]
-    ops += [shaping.Upsample(2, "bilinear"), shaping.Upsample((1, 3), "bilinear", True)]
+    ops += [shaping.Pad((1, 2, 3, 0)), shaping.Pad((1, 2), "reflect"), resampling.Upsample((2, 3))]
+    ops += [resampling.Upsample(2, "bilinear"), resampling.Upsample((1, 3), "bilinear", True)]
     ops += [shaping.Transpose((2, 3, 1)), shaping.Transpose((1, 3, 2)), shaping.Reshape((2, 3, 7, 8))]
     ops += [shaping.Slice(1, -2, 2), shaping.Slice(-3, axis=-1), shaping.Slice(end=4, axis=3, step=2)]
     ops += [channels.Select((3, 1), -1), channels.Select((0, 0, 5), 2)]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from archdsl.emit.onnx.rules import Site, rule
 from archdsl.ops.axes import position
-from archdsl.ops.shaping import Dropout, Flatten, Pad, Reshape, Scale, Slice, Split, Transpose, Upsample
+from archdsl.ops.resampling import Upsample
+from archdsl.ops.shaping import Dropout, Flatten, Pad, Reshape, Scale, Slice, Split, Transpose
 
 PAD_MODES = {"zero": "constant", "reflect": "reflect", "replicate": "edge"}
 

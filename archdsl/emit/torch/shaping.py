@@ -6,7 +6,8 @@ from archdsl.emit.torch.convolution import borders
 from archdsl.emit.torch.expression import Display, Expr, Infix, Join, Literal, Text, call, method
 from archdsl.emit.torch.rules import SELF_TRAINING, Form, Types, X, by_rank, rule, simplest
 from archdsl.ops.axes import position
-from archdsl.ops.shaping import Dropout, Flatten, Pad, Reshape, Scale, Slice, Split, Transpose, Upsample
+from archdsl.ops.resampling import Upsample
+from archdsl.ops.shaping import Dropout, Flatten, Pad, Reshape, Scale, Slice, Split, Transpose
 
 
 @rule(Dropout)
