@@ -1,7 +1,7 @@
 """Writes specs/catalogue.json and docs/library/: a page a family, regenerated from the specs.
 
-    python tools/library.py            # write
-    python tools/library.py --check    # exit with 1 if anything is not current (CI)
+python tools/library.py            # write
+python tools/library.py --check    # exit with 1 if anything is not current (CI)
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def index(entries: list[Entry]) -> str:
     lines = [
         "# The library",
         "",
-        "Every network that ships with archdsl, with its exact totals, and how the figures that its paper printed came out:",
-        "held, deviating with the reason in the spec (explained), or deviating without one (open).",
+        "Every network that ships with archdsl, with its exact totals, and how the figures that its paper printed",
+        "came out: held, deviating with the reason in the spec (explained), or deviating without one (open).",
         "",
         *table(entries, link=True),
     ]

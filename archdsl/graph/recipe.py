@@ -23,11 +23,11 @@ TERMS: Mapping[str, Mapping[str, Form]] = {
         "mse": {},
         "squared_hinge": {"margin": 1.0},
     },
-    "optimizer": {
-        "sgd": {"lr": None, "momentum": 0.0, "weight_decay": 0.0, "nesterov": False},
-        "rmsprop": {"lr": None, "decay": 0.9, "eps": 1e-8, "momentum": 0.0, "weight_decay": 0.0},
-        "adam": {"lr": None, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.0},
-        "adagrad": {"lr": None, "weight_decay": 0.0},
+    "optimizer": {  # a rate of 0 stands for one that the paper does not give
+        "sgd": {"lr": 0.0, "momentum": 0.0, "weight_decay": 0.0, "nesterov": False},
+        "rmsprop": {"lr": 0.0, "decay": 0.9, "eps": 1e-8, "momentum": 0.0, "weight_decay": 0.0},
+        "adam": {"lr": 0.0, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.0},
+        "adagrad": {"lr": 0.0, "weight_decay": 0.0},
     },
     "schedule": {
         "constant": {},

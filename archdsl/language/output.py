@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,7 +40,7 @@ def staged(path: str | Path) -> Iterator[BinaryIO]:
     path = Path(path)
     with _reasons(path):
         _refuse_special(path)
-        temporary = path.parent / f".archdsl-{secrets.token_hex(6)}.tmp"
+        temporary = path.parent / f".archdsl-{os.urandom(6).hex()}.tmp"
         try:
             with temporary.open("xb") as file:
                 yield file

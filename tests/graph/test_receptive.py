@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from archdsl.graph.costs import costs
 from archdsl.graph.edge import MAX_EDGES, Edge, compose, highest, lowest
 from archdsl.graph.graph import Graph, Layer
-from archdsl.ops import activation, channels, convolution, linear, merge, normalization, pooling, shaping
+from archdsl.ops import activation, channels, convolution, linear, merge, normalization, pooling, resampling, shaping
 from archdsl.ops.base import Op, ShapeError
 
 LENGTH = 120
@@ -45,9 +45,9 @@ def apply(op: Op, xs: list[torch.Tensor]) -> torch.Tensor:
             return F.avg_pool2d(x, op.kernel, op.stride, op.pad, op.ceil)
         case pooling.AdaptiveAvgPool():
             return F.adaptive_avg_pool2d(x, op.out)
-        case shaping.Upsample(mode="nearest"):
+        case resampling.Upsample(mode="nearest"):
             return F.interpolate(x, scale_factor=op.scale, mode="nearest")
-        case shaping.Upsample():
+        case resampling.Upsample():
             return F.interpolate(x, scale_factor=op.scale, mode="bilinear", align_corners=op.align_corners)
         case shaping.Slice():
             return x[:, :, op.start : op.end : op.step] if op.axis == 2 else x[:, op.start : op.end : op.step]
@@ -118,8 +118,8 @@ SLIDING = st.one_of(
     ),
     st.builds(lambda step, start: shaping.Slice(start, None, 2, step), st.integers(1, 2), st.integers(0, 3)),
     st.builds(lambda begin, end: shaping.Pad((begin, 0, end, 0)), st.integers(0, 2), st.integers(0, 2)),
-    st.builds(lambda scale: shaping.Upsample((scale, 1)), st.integers(1, 3)),
-    st.builds(lambda scale: shaping.Upsample((scale, 1), "bilinear"), st.integers(2, 4)),
+    st.builds(lambda scale: resampling.Upsample((scale, 1)), st.integers(1, 3)),
+    st.builds(lambda scale: resampling.Upsample((scale, 1), "bilinear"), st.integers(2, 4)),
 )
 
 
@@ -137,7 +137,7 @@ def test_chain_equals_what_impulses_reach(ops: list[Op]) -> None:
 def test_resampling_equals_what_impulses_reach(out: int, kernel: int, stride: int, corners: bool) -> None:
     """Shares of unequal sizes, and steps that are no fraction of a whole; nothing here passes the edge."""
     assume(out >= kernel)
-    resample = shaping.Upsample((2, 1), "bilinear" if corners else "nearest", corners)
+    resample = resampling.Upsample((2, 1), "bilinear" if corners else "nearest", corners)
     graph = network(pooling.AdaptiveAvgPool((out, 1)), conv(kernel, stride), resample, conv(2))
     assert computed(graph)[0] == observed(graph)
 
@@ -207,9 +207,9 @@ def test_googlenet_stem_has_the_known_numbers() -> None:
 
 
 def test_upsampling_gives_a_fractional_stride() -> None:
-    graph = network(conv(3, 2), shaping.Upsample((4, 1)))
+    graph = network(conv(3, 2), resampling.Upsample((4, 1)))
     assert computed(graph) == (3, Fraction(1, 2))
-    assert computed(network(shaping.Upsample((2, 1)), conv(2, 2))) == (1, 1)
+    assert computed(network(resampling.Upsample((2, 1)), conv(2, 2))) == (1, 1)
 
 
 @settings(max_examples=60, deadline=None)

@@ -36,7 +36,7 @@ def test_a_recipe_is_recorded_with_all_its_numbers() -> None:
         ("los: mse", "unknown-argument: `train` has no setting `los`"),
         ("loss: mse; loss: mse", "duplicate-argument: `train` says `loss` twice"),
         ("loss: msee", "unknown-name: `loss` does not know `msee`"),
-        ("optimizer: sgd", "missing-argument: `sgd` needs the argument `lr`"),
+        ("clip: norm", "missing-argument: `norm` needs the argument `max`"),
         ("optimizer: sgd(lr = true)", "argument-type: `lr` is a number, not true"),
         ("optimizer: sgd(0.1, nesterov = 1)", "argument-type: `nesterov` is true or false, not the number 1"),
         ("optimizer: 3", "argument-type: `optimizer` is one of sgd, rmsprop, adam, adagrad"),

@@ -26,7 +26,6 @@ def command(
     Example: archdsl report googlenet --depth 2
     """
     from archdsl.emit.report import text
-    from archdsl.language.output import write_atomic
 
     report = options.load_network(file, network, parameters, inputs, limits).report(batch)
     if form == "table" and output is None:
@@ -38,8 +37,10 @@ def command(
     rendered = _table(report, None if every else depth) if form == "table" else text.FORMATS[form](report)
     if output is None:
         click.echo(rendered.rstrip("\n"))
-    else:
-        write_atomic(output, rendered.encode())
+        return
+    from archdsl.language.output import write_atomic
+
+    write_atomic(output, rendered.encode())
 
 
 def _table(report: object, depth: int | None) -> str:
