@@ -58,6 +58,10 @@ def _infer(op: Op, types: tuple[TensorType, ...], here: Here) -> tuple[tuple[Ten
 
 def _check_dtypes(op: Op, types: tuple[TensorType, ...]) -> None:
     wrong = next((type for type in types if not type.dtype.startswith("float")), None)
+    other = next((type for type in types if type.dtype != "float32"), None)
+    if op.weighted and wrong is None and other is not None:
+        message = f"the weights of `{op.name}` are float32, but its input is {other.dtype}"
+        raise ShapeError("dtype-mismatch", message, help="declare the input without an element type, or as `float32`")
     if op.any_dtype or wrong is None:
         return
     message = f"`{op.name}` computes with floating-point numbers, but its input is {wrong.dtype}"

@@ -91,6 +91,8 @@ def convert(what: str, field: Field[Any], node: s.Expression, place: Place) -> o
     if kind == "choice":
         return _choice(what, field, value, node.span)
     converted = check(value, place.limits)
+    if field.name == "bias_init":
+        refuse_for_bias(what, converted, node.span)
     if converted is not None:
         return converted
     problem = f"`{field.name}` of `{what}` is {expected}, not {kind_of(value)}"
@@ -194,6 +196,13 @@ def _scheme(value: object, limits: Limits) -> Init | None:
     return None
 
 
+def refuse_for_bias(what: str, scheme: object, span: Span) -> None:
+    """A bias is a vector, which no scheme can make orthogonal."""
+    if isinstance(scheme, Init) and scheme.scheme == "orthogonal":
+        message = f"`{what}` cannot make a bias orthogonal: that takes a matrix"
+        raise error("argument-value", message, span)
+
+
 def initialization(what: str, name: str, node: s.Expression, place: Place) -> Init:
     """A scheme given outside an op's own arguments."""
     value = evaluate(node, place)
@@ -201,6 +210,8 @@ def initialization(what: str, name: str, node: s.Expression, place: Place) -> In
     if scheme is None:
         problem = f"`{name}` of `{what}` is {_KINDS['init'][1]}, not {kind_of(value)}"
         raise error("argument-type", problem, node.span)
+    if name == "bias":
+        refuse_for_bias(what, scheme, node.span)
     return scheme
 
 
@@ -256,7 +267,7 @@ def check_domain(parameter: s.Parameter, value: object, span: Span, place: Place
         raise error("not-a-tensor", f"`{parameter.name}` does not take a tensor", span, help=help)
     if isinstance(domain, s.OneOf):
         values = evaluate(domain.values, place)
-        if value not in values:
+        if not any(value == known and isinstance(value, bool) == isinstance(known, bool) for known in values):
             raise _outside(parameter, value, f"one of {show(values)}", span)
     if isinstance(domain, s.Interval):
         low, high = (_bound(node, place) for node in (domain.low, domain.high))

@@ -52,13 +52,14 @@ def run_loop(element: s.Loop, value: Value | None, here: Here) -> Value | None:
 def _iterations(element: s.Loop, value: Value | None, here: Here) -> list[Env]:
     items = evaluate(element.items, here.place(value))
     if isinstance(items, dict):
-        items = tuple(items)
-    if not isinstance(items, tuple):
+        items = tuple(items) if len(element.names) == 1 else items
+    if not isinstance(items, tuple | dict):
         raise error("bad-loop", f"`for` needs a list or a map, not {kind_of(items)}", element.items.span)
     _refuse_hopeless(len(items), element.body, element.items.span, here)
     if len(element.names) == 1:
         return [Env({element.names[0]: item}, here.env) for item in items]
-    return [Env({element.names[0]: i, element.names[1]: item}, here.env) for i, item in enumerate(items)]
+    pairs = items.items() if isinstance(items, dict) else enumerate(items)
+    return [Env({element.names[0]: first, element.names[1]: second}, here.env) for first, second in pairs]
 
 
 def run_conditional(element: s.Conditional, value: Value | None, here: Here) -> Value | None:
@@ -87,7 +88,7 @@ def run_combinator(element: s.Combinator, value: Value | None, here: Here) -> Va
     if len(branches) == 1 and all(isinstance(v, Tensor) for v in values):
         message = f"`{element.word}` has a single branch, so it changes nothing"
         here.e.report(Diagnostic("few-branches", message, element.word_span, "warning"), here.stack)
-    return apply(op, bound, element, values, here.naming.merge(element.word), here, value, spans)
+    return apply(op, bound, element, values, here.naming.merge(element.word, element.word_span), here, value, spans)
 
 
 def _branches(body: s.Body, value: Value | None, here: Here) -> Iterator[tuple[Span, Value | None]]:
@@ -95,6 +96,7 @@ def _branches(body: s.Body, value: Value | None, here: Here) -> Iterator[tuple[S
     for statement in body.statements:
         inner = _spread(statement)
         if inner is None:
+            _refuse_training(statement, here)
             result = run_statement(statement, value, here)
             if not isinstance(statement, s.Let):
                 yield statement.span, result
@@ -102,6 +104,14 @@ def _branches(body: s.Body, value: Value | None, here: Here) -> Iterator[tuple[S
         here.e.count_statement(statement.span)
         for part, env in _parts(inner, value, here):
             yield from _branches(part, value, here.inner(env=Env({}, env)))
+
+
+def _refuse_training(statement: s.Statement, here: Here) -> None:
+    """A training part gives nothing that could be merged."""
+    if isinstance(statement, s.Stage) and statement.clauses.training is not None:
+        message = "a training part cannot be a branch"
+        failure = error("training-only", message, statement.span, help="put it before or after, as a statement")
+        here.e.reject(failure, here.stack)
 
 
 def _spread(statement: s.Statement) -> s.Repeat | s.Loop | s.Conditional | None:

@@ -96,6 +96,8 @@ def _judge(claim: Claim, graph: Graph, costs: Costs) -> Verdict:
     try:
         actual = quantity(graph, costs, claim.path, claim.quantity)
     except KeyError:
+        if graph.overridden:  # what it is about may have been switched off
+            return Verdict(claim, None, False)
         message = f"there is no stage `{claim.path}` in `{graph.name}`"
         guess = did_you_mean(claim.path, costs.stages, claim.span)
         guess.pop("fix", None)
@@ -168,7 +170,9 @@ def _subject(claim: Claim) -> str:
 
 
 def _text(actual: object) -> str:
-    return f"{actual:,}" if isinstance(actual, int) else str(list(actual)) if isinstance(actual, tuple) else str(actual)
+    if isinstance(actual, tuple):
+        return f"[{', '.join(map(str, actual))}]"
+    return f"{actual:,}" if isinstance(actual, int) else str(actual)
 
 
 def _allowed(claim: Claim) -> tuple[str, ...]:

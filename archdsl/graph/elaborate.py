@@ -6,6 +6,7 @@ against a limit. A failed element becomes poison: it is reported once and nothin
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -18,11 +19,12 @@ from archdsl.graph.lint import calls_in
 from archdsl.graph.state import Here, Naming, Stop, Value
 from archdsl.graph.values import POISON, Env, Poisoned, Tensor, kind_of
 from archdsl.language import syntax as s
-from archdsl.language.diagnostics import ArchError, Frame, error
+from archdsl.language.diagnostics import ArchError, Frame, Label, error
 from archdsl.language.similar import did_you_mean
 from archdsl.ops import OPS
 from archdsl.ops.base import Init, Op
 
+NAME_PART = re.compile(r"[A-Za-z0-9_]+")
 Rule = Callable[[Any, Value | None, Here], Value | None]
 
 
@@ -49,8 +51,11 @@ def run_statement(statement: s.Statement, value: Value | None, here: Here) -> Va
 
 
 def run_let(statement: s.Let, value: Value | None, here: Here) -> Value | None:
-    here.env.names[statement.name] = POISON  # stays if the expression fails
-    here.env.names[statement.name] = evaluate(statement.value, here.place(value))
+    try:
+        here.env.names[statement.name] = evaluate(statement.value, here.place(value))
+    except (ArchError, Poisoned):
+        here.env.names[statement.name] = POISON
+        raise
     return value
 
 
@@ -67,8 +72,8 @@ def run_stage(statement: s.Stage, value: Value | None, here: Here) -> Value | No
 
 
 def tensor_of(node: s.Expression, value: Value | None, here: Here) -> Value:
-    """The tensor an expression names; raises where it is something else."""
-    found = evaluate(node, here.place(value))
+    """The tensor an expression names; raises where it is something else. `from in` is what flows into the block."""
+    found = evaluate(node, here.place(here.entry if isinstance(node, s.Incoming) else value))
     if not isinstance(found, Tensor):
         raise error("not-a-tensor", f"a tensor is needed here, not {kind_of(found)}", node.span)
     return found
@@ -96,17 +101,18 @@ def _with_claims(chain: s.Chain, clauses: s.Clauses, value: Value | None, here: 
     before = here.naming.position
     result = run_chain(chain, value, here)
     if clauses.expects:
-        path = _claimed_path(chain, before, here)
+        path = claimed_path(chain, before, here)
         here.e.claims += claims_of("expect", path, clauses.expects, here.place(value), result)
     return result
 
 
-def _claimed_path(chain: s.Chain, before: int, here: Here) -> str | None:
+def claimed_path(chain: s.Chain, before: int, here: Here) -> str | None:
     """The path whose layers a statement's claims count; None where several unlabelled elements have no common one."""
-    label = chain.links[0].label
-    if label is not None:
-        return here.naming.join(label_text(label, here))
-    return here.naming.join(str(before)) if len(chain.links) == 1 else None
+    first = chain.links[0]
+    if first.label is not None:
+        return here.naming.join(label_text(first.label, here))
+    alone = len(chain.links) == 1 and isinstance(first.element, s.Call)
+    return here.naming.join(str(before)) if alone else None
 
 
 # Chains and labels ----------------------------------------------------------------------------------------------------
@@ -132,8 +138,19 @@ def _run_rest(links: list[s.Link], value: Value | None, here: Here) -> Value | N
 
 def run_labelled(label: s.LabelName, links: list[s.Link], value: Value | None, here: Here) -> Value | None:
     """The label names a single call itself, or the layer with weights before weight-free ones, or a scope."""
-    path = here.naming.label(label_text(label, here), label.span)
-    here.e.results.setdefault(path, POISON)  # stays if what it labels fails
+    name = label_text(label, here)
+    path = here.naming.label(name, label.span)
+    if here.network and not here.naming.path and name in here.e.output_spans:
+        first = Label(here.e.output_spans[name], "the output")
+        raise error("duplicate-label", f"`{name}` is an output and another stage as well", label.span, labels=(first,))
+    try:
+        return _labelled(path, label, links, value, here)
+    except (ArchError, Poisoned):
+        here.e.results.setdefault(path, POISON)  # so that what refers to it is not reported too
+        raise
+
+
+def _labelled(path: str, label: s.LabelName, links: list[s.Link], value: Value | None, here: Here) -> Value | None:
     layers_before = here.e.layers
     first = _chosen(links[0].element, value, here)
     if isinstance(first, s.Call) and (len(links) == 1 or _is_head(first, links[1:], here)):
@@ -161,7 +178,7 @@ def label_text(label: s.LabelName, here: Here) -> str:
 def _interpolated(node: s.Expression, here: Here) -> str:
     value = evaluate(node, here.place(None))
     text = str(value)
-    if isinstance(value, bool | float | tuple | dict | Tensor | Init) or not text.replace("_", "a").isalnum():
+    if isinstance(value, bool | float | tuple | dict | Tensor | Init) or not NAME_PART.fullmatch(text):
         message = f"a label can contain a whole number or a name, not {kind_of(value)}"
         raise error("argument-type", message, node.span)
     return text

@@ -73,6 +73,13 @@ def _len(value: object) -> int:
     return len(value)
 
 
+def _sqrt(value: object) -> float:
+    number = _number(value)
+    if number < 0:
+        raise ValueError(f"needs a number of at least 0, not {number}")
+    return math.sqrt(number)
+
+
 def _sum(limits: Limits, *values: object) -> int | float:
     return sum(_numbers(values)) if values != ((),) else 0
 
@@ -111,7 +118,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "ceil": _one(lambda value: math.ceil(_number(value))),
     "round": _one(_round),
     "abs": _one(lambda value: abs(_number(value))),
-    "sqrt": _one(lambda value: math.sqrt(_number(value))),
+    "sqrt": _one(_sqrt),
     "len": _one(_len),
     "sum": _sum,
     "range": _range,

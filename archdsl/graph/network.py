@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from archdsl.graph import branching
 from archdsl.graph.bind import check_domain, match, missing
 from archdsl.graph.claims import claims_of, units_of
-from archdsl.graph.elaborate import label_text, register_statement, run_body, run_chain, tensor_of
+from archdsl.graph.elaborate import claimed_path, label_text, register_statement, run_body, run_chain, tensor_of
 from archdsl.graph.evaluate import evaluate
 from archdsl.graph.graph import Graph, Input, Output, Scope, TensorRef
 from archdsl.graph.lint import refuse_recursion
@@ -249,7 +249,12 @@ def run_initialize(statement: s.Initialize, value: Value | None, here: Here) -> 
 
     _only_in_network("initialize", statement, here)
     known = ("weight", "bias", *(name for name, op in OPS.items() if hasattr(op, "init")))
+    if here.e.layers:
+        help = "put it before the first layer: it says how all of them begin"
+        raise error("syntax-error", "`initialize` stands after a layer", statement.span, help=help)
     for setting in statement.settings:
+        if setting.name in here.e.initial:
+            raise error("duplicate-argument", f"`{setting.name}` is initialized twice", setting.name_span)
         if setting.name not in known:
             guess = did_you_mean(setting.name, known, setting.name_span)
             message = f"`initialize` does not know `{setting.name}`"
@@ -268,6 +273,9 @@ def run_output(statement: s.OutputStatement, value: Value | None, here: Here) ->
         labels = (Label(here.e.output_spans[name], "first declared here"),)
         raise error("duplicate-label", f"there are two outputs `{name}`", statement.name.span, labels=labels)
     clauses = statement.clauses
+    if clauses.training is not None or clauses.preprocess:
+        help = "a training part is a statement of its own: `loss1: ... training weight = 0.3`"
+        raise error("syntax-error", "only `expect` and `from` can follow an `output`", clauses.span, help=help)
     start = value if clauses.origin is None else tensor_of(clauses.origin, value, here)
     before = here.naming.position
     result = run_chain(statement.chain, start, here)
@@ -277,7 +285,7 @@ def run_output(statement: s.OutputStatement, value: Value | None, here: Here) ->
         message = f"output `{name}` is a tensor that exists in training only"
         help = "a training part is an output by itself, in train mode only"
         raise error("training-only", message, statement.name.span, help=help)
-    path = _output_path(statement.chain, before, here)
+    path = claimed_path(statement.chain, before, here)
     here.e.claims += claims_of("expect", path, clauses.expects, here.place(start), result)
     if name in here.e.results and here.e.results[name] != result:
         message = f"`{name}` is an output and another stage as well"
@@ -294,13 +302,6 @@ def run_train(statement: s.Train, value: Value | None, here: Here) -> Value | No
     _only_in_network("train", statement, here)
     here.e.recipe |= recipe_of(statement.settings, here.e.recipe, here.place(None))
     return value
-
-
-def _output_path(chain: s.Chain, before: int, here: Here) -> str | None:
-    if len(chain.links) > 1 and chain.links[0].label is None:
-        return None
-    label = chain.links[0].label
-    return here.naming.join(label_text(label, here) if label else str(before))
 
 
 def _only_in_network(word: str, statement: s.Statement, here: Here) -> None:

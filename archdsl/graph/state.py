@@ -133,12 +133,15 @@ class Naming:
         self.position += 1
         return self.join(str(self.position - 1))
 
-    def merge(self, word: str) -> str:
+    def merge(self, word: str, span: Span) -> str:
         """The path of a merge without a label: `concat`, `concat_2` ... (it takes no position)."""
         self.merges[word] += 1
         count = self.merges[word]
         name = word if count == 1 else f"{word}_{count}"
-        return self.merge(word) if name in self.taken else self.join(name)
+        if name in self.taken:
+            return self.merge(word, span)
+        self.taken[name] = span
+        return self.join(name)
 
     def label(self, name: str, span: Span) -> str:
         """The path of a labelled element; it takes a position too, so that numbers are positions."""

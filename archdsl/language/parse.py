@@ -35,13 +35,16 @@ class Newlines:
 
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
         self.open = []
+        previous = None
         for token in stream:
             if token.type in CLOSING:
                 self._enter(token)
             elif token.type in CLOSERS and self.open and CLOSING[self.open[-1].type] == token:
                 self.open.pop()
-            if token.type == "_NEWLINE" and self.open and self.open[-1].type != "LBRACE":
-                continue
+            inside = bool(self.open) and self.open[-1].type != "LBRACE"
+            if token.type == "_NEWLINE" and (inside or previous == "COMMA"):
+                continue  # nothing can end after a comma
+            previous = token.type
             yield token
 
     def _enter(self, token: Token) -> None:

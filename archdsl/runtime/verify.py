@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ import numpy as np
 from archdsl.emit.onnx.model import onnx_model
 from archdsl.emit.onnx.writer import save
 from archdsl.graph.graph import CheckedGraph, Output, TensorRef
+from archdsl.ops.normalization import BatchNorm
 from archdsl.runtime.session import open_session
 
 Arrays = dict[str, np.ndarray]
@@ -38,8 +40,16 @@ class VerifyResult:
     first_divergence: Difference | None
 
     @property
+    def finite(self) -> bool:
+        """No output has a NaN or an infinity: of those, equal ones prove nothing."""
+        return all(math.isfinite(difference.cosine) for difference in self.differences)
+
+    @property
     def agrees(self) -> bool:
-        return all(difference.max_rel <= self.tolerance for difference in self.differences)
+        return self.finite and all(difference.max_rel <= self.tolerance for difference in self.differences)
+
+
+LEAST_VARIANCE = 1e-3  # a channel that was constant in the one batch would be magnified without bound
 
 
 def verify(
@@ -115,6 +125,38 @@ def run_onnx(graph: CheckedGraph, weights: Mapping[str, np.ndarray], inputs: lis
         taken = [node.name for node in session.get_inputs()]
         feeds = [{name: feed[name] for name in taken} for feed in inputs]
         return [dict(zip(names, session.run(None, feed), strict=True)) for feed in feeds]
+
+
+def calibrated(
+    graph: CheckedGraph, weights: Mapping[str, np.ndarray], seed: int = 0, batch: int = 4
+) -> dict[str, np.ndarray]:
+    """The weights with the batch norm statistics of one random batch, as training would leave them.
+
+    The statistics that a fresh network starts with (0 and 1) are those of no data: in a deep residual network
+    activations then double from block to block, past what floats can hold.
+    """
+    import torch
+
+    from archdsl.emit.torch.module import module
+
+    if not any(isinstance(layer.op, BatchNorm) for layer in graph.layers):
+        return dict(weights)
+    network = module(graph, weights).train()
+    for part in network.modules():
+        if isinstance(part, torch.nn.modules.batchnorm._BatchNorm):
+            part.momentum = None  # PyTorch's word for the plain average
+    feed = draw_inputs(graph, batch, seed)
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(seed)  # for dropout
+        network(*map(torch.from_numpy, feed.values()))
+    state = network.state_dict()
+    found = dict(weights)
+    for name in weights:
+        if name.endswith(".running_mean"):
+            found[name] = state[name].numpy()
+        elif name.endswith(".running_var"):
+            found[name] = state[name].numpy().clip(min=LEAST_VARIANCE)
+    return found
 
 
 def run_torch(graph: CheckedGraph, weights: Mapping[str, np.ndarray], inputs: list[Arrays]) -> list[Arrays]:

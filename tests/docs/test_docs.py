@@ -1,7 +1,8 @@
 """The documentation against the compiler: every example, every table of names, every link.
 
-An ```arch block is compiled, all of its networks, and has to be free of findings. `<!-- error: CODE -->` on the line
-before it says that it is rejected with that code alone, `<!-- part -->` that it is a fragment.
+An ```arch block is compiled, all of its networks, and has to be free of findings. A comment on the line before it says
+more: `<!-- error: CODE -->` that it is rejected with that code alone, `<!-- file: NAME -->` that others may `use` it
+under that name, `<!-- part -->` that it is a fragment.
 """
 
 from __future__ import annotations
@@ -58,17 +59,27 @@ def blocks(page: Path) -> list[Block]:
 EXAMPLES = [block for page in PAGES for block in blocks(page) if block.kind == "arch" and block.mark != "part"]
 
 
-def findings(text: str) -> list[Diagnostic]:
-    """What the compiler has to say about all networks of a text."""
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that pages show as such, for examples that use them."""
+    path = tmp_path_factory.mktemp("examples")
+    for block in EXAMPLES:
+        if block.mark.startswith("file: "):
+            (path / block.mark.removeprefix("file: ")).write_text(block.text, "utf-8")
+    return path
+
+
+def findings(text: str, path: Path) -> list[Diagnostic]:
+    """What the compiler has to say about all networks of a text that lies, or would lie, at a path."""
     try:
-        program = link(parse(Source("example", text), Limits()), ROOT / "example.arch", Limits())
+        program = link(parse(Source("example", text), Limits()), path, Limits())
         refuse_recursion(program)
     except ArchError as failure:
         return failure.diagnostics
     found: list[Diagnostic] = []
     for network in program.main.networks:
         try:
-            found += check(program, Request(network.name), ROOT / "example.arch").diagnostics
+            found += check(program, Request(network.name), path).diagnostics
         except ArchError as failure:
             found += failure.diagnostics
     return found
@@ -104,8 +115,8 @@ def section(heading: str) -> str:
 
 
 @pytest.mark.parametrize("block", EXAMPLES, ids=lambda block: block.where)
-def test_examples(block: Block) -> None:
-    found = [f"{diagnostic.code}: {diagnostic.message}" for diagnostic in findings(block.text)]
+def test_examples(block: Block, folder: Path) -> None:
+    found = [f"{each.code}: {each.message}" for each in findings(block.text, folder / "example.arch")]
     if block.mark.startswith("error: "):
         assert [message.partition(":")[0] for message in found] == [block.mark.removeprefix("error: ")]
     else:
@@ -243,7 +254,10 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+LINKED = [*PAGES, *sorted((ROOT / "docs").glob("*/*.md"))]
+
+
+@pytest.mark.parametrize("page", LINKED, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_resolve(page: Path) -> None:
     text = re.sub(BLOCK, "", page.read_text("utf-8"))
     for target in re.findall(r"\]\(([^)]+)\)", text):

@@ -6,12 +6,12 @@ import ast
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from call_count import calls
 from hand_built import image, layer, network, single
 from support import compiled
 from torch_networks import ALL, CHAIN, INCEPTION, NUMBERED
@@ -85,24 +85,13 @@ def test_generating_imports_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 
-def seconds_for(text: str) -> float:
-    """The best of three, to leave out what else the machine does."""
-    graph = compiled(text).checked
-
-    def once() -> float:
-        start = time.process_time()
-        torch_source(graph)
-        return time.process_time() - start
-
-    return min(once() for _ in range(3))
-
-
 @pytest.mark.parametrize("ending", ["", "; output y: fc: conv(2, 1)"])
-def test_time_grows_with_the_number_of_layers(ending: str) -> None:
-    text = CHAIN.removesuffix(" }") + ending + " }"
-    short, long = (seconds_for(text.replace("2048", count)) for count in ("128", "1024"))
-    assert long < 2
-    assert long < 3 * 8 * short
+def test_work_grows_with_the_number_of_layers(ending: str) -> None:
+    def work(count: int) -> int:
+        graph = compiled((CHAIN.removesuffix(" }") + ending + " }").replace("2048", str(count))).checked
+        return calls(lambda: torch_source(graph))
+
+    assert work(1024) < 1.1 * 8 * work(128)
 
 
 def test_repeats_collapse_from_three_on() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hand_built import classifier, image, layer, network, random_weights
+from support import compiled
 
 import archdsl
 from archdsl.emit.onnx import rules
@@ -18,7 +19,7 @@ from archdsl.ops.linear import Linear
 from archdsl.ops.merge import Concat
 from archdsl.ops.normalization import LRN
 from archdsl.ops.shaping import Split
-from archdsl.runtime.verify import Difference, VerifyResult, difference, opened, verify
+from archdsl.runtime.verify import Difference, VerifyResult, calibrated, difference, opened, verify
 
 SPEC = """
 block unit(out, stride = 1) {
@@ -137,3 +138,30 @@ def test_agreement_needs_every_output() -> None:
     good, bad = Difference(1, "a", 0.0, 1e-6, 1.0), Difference(1, "b", 1.0, 1e-4, 1.0)
     assert VerifyResult(1e-5, 17, (good,), None).agrees
     assert not VerifyResult(1e-5, 17, (good, bad), None).agrees
+
+
+def test_outputs_that_are_no_numbers_do_not_agree() -> None:
+    net = compiled("network n { input x: [4]; linear(3) }")
+    weights = {key: np.full_like(array, np.nan) for key, array in net.initialize().items()}
+    result = verify(net.checked, weights, (1,))
+    assert not result.finite
+    assert not result.agrees
+
+
+def test_calibration_keeps_a_deep_residual_network_finite() -> None:
+    """200 residual units double the variance 200 times unless batch norm knows what goes through it."""
+    net = compiled("""
+    network n {
+        input x: [4, 6, 6]
+        initialize conv = he_normal
+        for i in range(200) { unit{i}: add { skip; { conv(4, 3, pad = 1) -> batchnorm -> relu } } }
+        avgpool(global) -> flatten -> linear(3)
+    }
+    """)
+    weights = net.initialize()
+    assert not verify(net.checked, weights, (1,)).finite
+    calm = calibrated(net.checked, weights)
+    assert verify(net.checked, calm, (1, 2)).agrees
+    assert [key for key in weights if not np.array_equal(weights[key], calm[key])] == [
+        key for key in weights if key.endswith(("running_mean", "running_var"))
+    ]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
-import time
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +15,6 @@ from archdsl.graph.graph import CheckedGraph
 from archdsl.language.diagnostics import ArchError
 from archdsl.ops.activation import PReLU
 from archdsl.ops.base import Init, Weight
-from archdsl.ops.convolution import Conv
 from archdsl.ops.linear import Linear
 from archdsl.weights.initialize import SCHEMES, draw, initialize
 
@@ -194,31 +191,6 @@ def test_shared_modules_are_drawn_once() -> None:
     b = layer("b", Linear(4), a, module="head")
     assert list(initialize(network([x, a, b], y=b))) == ["head.weight", "head.bias"]
 
-
-def fastest(graph: CheckedGraph) -> float:
-    """Seconds of processor time, the best of three."""
-    times = []
-    for _ in range(3):
-        start = time.process_time()
-        initialize(graph)
-        times.append(time.process_time() - start)
-    return min(times)
-
-
-def test_many_small_layers_are_fast() -> None:
-    """2048 convolutions: a generator for each array must stay cheap."""
-    x = image(8, 8, 8)
-    conv = layer("conv", Conv(8, 3, pad=1), x)
-    copies = [replace(conv, path=f"conv{i}", module=f"conv{i}") for i in range(2048)]
-    graph = network([x, *copies], y=copies[-1])
-    assert fastest(graph) < 0.3
-
-
-def test_seven_million_weights_are_fast() -> None:
-    x = image(2650)
-    fc = layer("fc", Linear(2650), x)
-    graph = network([x, fc], y=fc)
-    assert fastest(graph) < 0.15
 
 
 def test_the_table_is_read_without_numpy() -> None:

@@ -40,7 +40,7 @@ def _print(entries: list[Entry]) -> None:
 
     table = Table(box=None, header_style="bold")
     for column in ("network", "source", "year"):
-        table.add_column(column)
+        table.add_column(column, no_wrap=column == "network", overflow="fold")
     for column in ("input", "params", "MACs", "held", "explained", "open"):
         table.add_column(column, justify="right")
     for row in entries:

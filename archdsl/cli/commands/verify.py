@@ -32,13 +32,15 @@ def command(
     Example: archdsl verify googlenet
     """
     from archdsl.cli.show import steps
-    from archdsl.runtime.verify import verify
+    from archdsl.runtime.verify import calibrated, verify
 
     with steps(["checking", "initializing weights", "comparing"], quiet) as step:
         next(step)
         loaded = options.load_network(file, network, parameters, inputs, limits, quiet)
         next(step)
         arrays = options.load_weights(loaded, weights, seed)
+        if weights is None:
+            arrays = calibrated(loaded.checked, arrays, seed)
         next(step)
         result = verify(loaded.checked, arrays, batches, tolerance, opset=opset, seed=seed)
     if not quiet:
@@ -65,7 +67,10 @@ def _verdict(result: VerifyResult) -> int:
         return 0
     from archdsl.language.diagnostics import error
 
+    if not result.finite:
+        help = "these weights make numbers that no float holds; give trained ones with `--weights`"
+        raise error("verify-differs", "outputs are not finite numbers, so nothing is verified", help=help)
     parted = result.first_divergence
     where = f"they part first at `{parted.tensor}`: max rel {parted.max_rel:.3g}" if parted else "no single layer parts"
     message = f"PyTorch and ONNX differ by more than {result.tolerance:g}"
-    raise error("verify-differs", message, None, notes=(where,))
+    raise error("verify-differs", message, notes=(where,))
