@@ -21,15 +21,15 @@ def ordinary_weights(net: archdsl.Network) -> Weights:
     """
     graph = net.checked
     adds = [layer for layer in graph.layers if isinstance(layer.op, Add)]
-    ends = {ref.path for layer in adds for ref in layer.inputs if ".residual." in ref.path}
+    branches = {ref.path: len(layer.inputs) for layer in adds for ref in layer.inputs if ".residual." in ref.path}
     weights = {
         f"{layer.path}.{weight.name}": _drawn(f"{layer.path}.{weight.name}", weight.shape, weight.name)
         for layer in graph.layers
         for weight in layer.weights
     }
-    for path in ends:
-        if isinstance(graph.layer(path).op, BatchNorm):
-            weights[f"{path}.weight"] /= np.float32(np.sqrt(len(adds)))
+    for path, count in branches.items():
+        share = len(adds) if isinstance(graph.layer(path).op, BatchNorm) else count
+        weights[f"{path}.weight"] /= np.float32(np.sqrt(share))
     return weights
 
 

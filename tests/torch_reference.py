@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from hand_built import random_inputs, random_weights, run_onnx, single
 
 from archdsl.emit.onnx.model import onnx_model
-from archdsl.ops import activation, channels, convolution, linear, merge, normalization, pooling, shaping
+from archdsl.ops import activation, channels, convolution, linear, merge, normalization, pooling, resampling, shaping
 from archdsl.ops.base import Op, TensorType
 
 Tensors = list[torch.Tensor]
@@ -79,7 +79,7 @@ def _batchnorm(op: normalization.BatchNorm, x: Tensors, w: dict[str, torch.Tenso
     return F.batch_norm(x[0], *moments, w.get("weight"), w.get("bias"), eps=op.eps)
 
 
-def _upsample(op: shaping.Upsample, x: Tensors, _: object) -> torch.Tensor:
+def _upsample(op: resampling.Upsample, x: Tensors, _: object) -> torch.Tensor:
     scale = tuple(map(float, op.scales((TensorType(tuple(x[0].shape[1:])),))))
     corners = op.align_corners if op.mode == "bilinear" else None
     return F.interpolate(x[0], scale_factor=scale, mode=op.mode, align_corners=corners)
@@ -156,7 +156,7 @@ REFERENCE: dict[type[Op], Reference] = {
     shaping.Pad: _pad,
     shaping.Slice: _slice,
     shaping.Split: _split,
-    shaping.Upsample: _upsample,
+    resampling.Upsample: _upsample,
     shaping.Scale: lambda op, x, w: op.factor * x[0] + op.offset,
     channels.Select: lambda op, x, w: x[0].index_select(
         op.axis, torch.tensor([index % x[0].shape[op.axis] for index in op.indices])

@@ -6,6 +6,7 @@ import pytest
 from spec_weights import ordinary_weights
 
 import archdsl
+from archdsl.library import family, networks_in, shipped
 from archdsl.runtime.verify import difference, draw_inputs, run_onnx, run_torch
 
 #: the light ones at their own size
@@ -27,6 +28,17 @@ ALL = [
     "inception_bn", "inception_bn_released", "inception_v2", "inception_v3", "inception_v4", "inception_resnet_v1",
     "inception_resnet_v2",
 ]  # fmt: skip
+
+
+FAMILIES = {
+    "resnet", "resnet_cifar", "resnext", "densenet", "densenet_cifar", "inception_bn", "inception_v2", "inception_v3",
+    "inception_v4", "inception_resnet",
+}  # fmt: skip
+
+
+def test_no_network_of_these_families_is_left_out() -> None:
+    declared = [name for spec in shipped() if family(spec) in FAMILIES for name in networks_in(spec)]
+    assert sorted(declared) == sorted([*QUICK, *ALL])
 
 
 def agrees(net: archdsl.Network) -> None:
