@@ -24,6 +24,8 @@ class Builder(Transformer_NonRecursive[Token, Any]):
     def __init__(self, source: Source) -> None:
         super().__init__()
         self.source = source
+        for name in RULES:  # lark wraps a method anew each time it is looked up; wrapped once is enough
+            setattr(self, name, getattr(self, name))
 
     def span(self, meta: Any) -> Span:
         if meta.empty:
@@ -325,6 +327,10 @@ class Builder(Transformer_NonRecursive[Token, Any]):
         except (ValueError, SyntaxError):  # e.g. "\x", which Python's own string syntax refuses too
             message = "this string has an escape that does not exist"
             raise error("unterminated-string", message, self.at(token), help='write a backslash as `"\\\\"`') from None
+
+
+HELPERS = ("span", "at", "defined", "unquote")
+RULES = [name for name in vars(Builder) if not name.startswith("_") and name not in HELPERS]
 
 
 def number_value(text: str, span: Span) -> int | float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from archdsl.ops.axes import across, position
@@ -22,19 +21,16 @@ class _Elementwise(Op):
 
 
 @op("relu")
-@dataclass(frozen=True, slots=True)
 class ReLU(_Elementwise):
     """`max(x, 0)`."""
 
 
 @op("relu6")
-@dataclass(frozen=True, slots=True)
 class ReLU6(_Elementwise):
     """`min(max(x, 0), 6)`."""
 
 
 @op("leaky_relu")
-@dataclass(frozen=True, slots=True)
 class LeakyReLU(_Elementwise):
     """`x` where positive, else `slope * x`."""
 
@@ -42,7 +38,6 @@ class LeakyReLU(_Elementwise):
 
 
 @op("prelu")
-@dataclass(frozen=True, slots=True)
 class PReLU(_Elementwise):
     """`x` where positive, else `weight * x` with a learned weight (He et al., 2015)."""
 
@@ -57,7 +52,6 @@ class PReLU(_Elementwise):
 
 
 @op("elu")
-@dataclass(frozen=True, slots=True)
 class ELU(_Elementwise):
     """`x` where positive, else `alpha * (exp(x) - 1)` (Clevert et al., 2016)."""
 
@@ -65,13 +59,11 @@ class ELU(_Elementwise):
 
 
 @op("selu")
-@dataclass(frozen=True, slots=True)
 class SELU(_Elementwise):
     """Scaled ELU with the two constants of Klambauer et al. (2017)."""
 
 
 @op("gelu")
-@dataclass(frozen=True, slots=True)
 class GELU(_Elementwise):
     """`x * Phi(x)`, with Phi the normal distribution function (Hendrycks and Gimpel, 2016)."""
 
@@ -79,31 +71,26 @@ class GELU(_Elementwise):
 
 
 @op("silu")
-@dataclass(frozen=True, slots=True)
 class SiLU(_Elementwise):
     """`x * sigmoid(x)`, also called swish."""
 
 
 @op("mish")
-@dataclass(frozen=True, slots=True)
 class Mish(_Elementwise):
     """`x * tanh(softplus(x))` (Misra, 2019)."""
 
 
 @op("sigmoid")
-@dataclass(frozen=True, slots=True)
 class Sigmoid(_Elementwise):
     """`1 / (1 + exp(-x))`."""
 
 
 @op("tanh")
-@dataclass(frozen=True, slots=True)
 class Tanh(_Elementwise):
     """Hyperbolic tangent."""
 
 
 @op("softplus")
-@dataclass(frozen=True, slots=True)
 class Softplus(_Elementwise):
     """`log(1 + exp(beta * x)) / beta`."""
 
@@ -116,19 +103,16 @@ class Softplus(_Elementwise):
 
 
 @op("hardsigmoid")
-@dataclass(frozen=True, slots=True)
 class HardSigmoid(_Elementwise):
     """`min(max(x / 6 + 1 / 2, 0), 1)`, PyTorch's constants."""
 
 
 @op("hardswish")
-@dataclass(frozen=True, slots=True)
 class HardSwish(_Elementwise):
     """`x * hardsigmoid(x)` (Howard et al., 2019)."""
 
 
 @op("hardtanh")
-@dataclass(frozen=True, slots=True)
 class HardTanh(_Elementwise):
     """`x` cut off at `min` and `max`."""
 
@@ -143,7 +127,6 @@ class HardTanh(_Elementwise):
 
 
 @op("softmax")
-@dataclass(frozen=True, slots=True)
 class Softmax(Op):
     """`exp(x) / sum(exp(x))` along one axis."""
 
@@ -161,7 +144,6 @@ class Softmax(Op):
 
 
 @op("log_softmax")
-@dataclass(frozen=True, slots=True)
 class LogSoftmax(Op):
     """`x - log(sum(exp(x)))` along one axis."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from archdsl.ops.axes import position
@@ -24,7 +23,6 @@ from archdsl.ops.base import (
 
 
 @op("select")
-@dataclass(frozen=True, slots=True)
 class Select(Op):
     """The entries of one axis that a list names, in its order, as `torch.index_select`.
 
@@ -59,7 +57,6 @@ class Select(Op):
 
 
 @op("pad_channels")
-@dataclass(frozen=True, slots=True)
 class PadChannels(Op):
     """Channels of zeros before and after those of `[C, ...]` (option A of He et al., 2015: a shortcut that widens)."""
 
@@ -72,7 +69,6 @@ class PadChannels(Op):
 
 
 @op("affine")
-@dataclass(frozen=True, slots=True)
 class Affine(Op):
     """`weight * x + bias` with one trained coefficient and bias for each channel of `[C, ...]`.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import ClassVar
 
 from archdsl.ops.base import DEFAULT, Init, Op, ShapeError, TensorType, Weight, Window, axis_names, only, op, param
@@ -11,7 +10,6 @@ from archdsl.ops.geometry import Geometry, Padding, Sizes, resolve
 
 
 @op("conv")
-@dataclass(frozen=True, slots=True)
 class Conv(Op):
     """Cross-correlation `[C, ...] -> [out, ...]`, as `torch.nn.Conv1d`, `Conv2d` and `Conv3d` by the input's rank."""
 
@@ -59,7 +57,6 @@ class Conv(Op):
 
 
 @op("depthwise")
-@dataclass(frozen=True, slots=True)
 class Depthwise(Op):
     """Each channel convolved on its own, `[C, ...] -> [C * multiplier, ...]`: a convolution with `groups = C`."""
 

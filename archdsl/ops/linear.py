@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from archdsl.ops.base import DEFAULT, GLOBAL, Global, Init, Op, ShapeError, TensorType, Weight, only, op, param
 
 
 @op("linear")
-@dataclass(frozen=True, slots=True)
 class Linear(Op):
     """`x W^T + b` on the last axis, `[F] -> [out]` or `[T, F] -> [T, out]`, as `torch.nn.Linear`."""
 
@@ -44,7 +42,6 @@ class Linear(Op):
 
 
 @op("rbf")
-@dataclass(frozen=True, slots=True)
 class RBF(Op):
     """Squared distances to fixed codes, `[F] -> [out]`: `y_i = sum_j (x_j - c_ij)^2` (LeCun et al., 1998, II-B).
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
 from archdsl.ops.axes import position
@@ -30,7 +29,6 @@ class _Merge(Op):
 
 
 @op("concat")
-@dataclass(frozen=True, slots=True)
 class Concat(Op):
     """Inputs one after the other along an axis; all other sizes agree."""
 
@@ -48,19 +46,16 @@ class Concat(Op):
 
 
 @op("add")
-@dataclass(frozen=True, slots=True)
 class Add(_Merge):
     """Sum of the inputs, element by element."""
 
 
 @op("mul")
-@dataclass(frozen=True, slots=True)
 class Mul(_Merge):
     """Product of the inputs, element by element."""
 
 
 @op("max")
-@dataclass(frozen=True, slots=True)
 class Max(_Merge):
     """Largest of the inputs, element by element (maxout)."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from archdsl.ops.axes import across
@@ -11,7 +10,6 @@ from archdsl.ops.convolution import need_image
 
 
 @op("batchnorm")
-@dataclass(frozen=True, slots=True)
 class BatchNorm(Op):
     """`(x - mean) / sqrt(var + eps) * weight + bias` for each channel, as `torch.nn.BatchNorm1d`, `2d` and `3d`.
 
@@ -49,7 +47,6 @@ class BatchNorm(Op):
 
 
 @op("lrn")
-@dataclass(frozen=True, slots=True)
 class LRN(Op):
     """`x / (k + alpha / size * s)^beta`, where `s` sums the squares of `size` neighbouring channels.
 
@@ -74,7 +71,6 @@ class LRN(Op):
 
 
 @op("layernorm")
-@dataclass(frozen=True, slots=True)
 class LayerNorm(Op):
     """Zero mean and unit variance over the last `axes` axes together, as `torch.nn.LayerNorm` (Ba et al., 2016)."""
 
@@ -109,7 +105,6 @@ class LayerNorm(Op):
 
 
 @op("groupnorm")
-@dataclass(frozen=True, slots=True)
 class GroupNorm(Op):
     """Zero mean and unit variance over each group of channels and all of space, as `torch.nn.GroupNorm`.
 
@@ -144,7 +139,6 @@ class GroupNorm(Op):
 
 
 @op("instancenorm")
-@dataclass(frozen=True, slots=True)
 class InstanceNorm(Op):
     """Zero mean and unit variance over the space of each channel, as `torch.nn.InstanceNorm1d`, `2d` and `3d`.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from fractions import Fraction
 
 from archdsl.ops.base import GLOBAL, Global, Op, ShapeError, TensorType, Window, only, op, param, per_axis
@@ -16,7 +15,6 @@ Kernel = Sizes | str
 
 
 @op("maxpool")
-@dataclass(frozen=True, slots=True)
 class MaxPool(Op):
     """Largest element of each window, `[C, ...] -> [C, ...]`, as `torch.nn.MaxPool1d`, `2d` and `3d`.
 
@@ -47,7 +45,6 @@ class MaxPool(Op):
 
 
 @op("avgpool")
-@dataclass(frozen=True, slots=True)
 class AvgPool(Op):
     """Mean of each window, `[C, ...] -> [C, ...]`, as `torch.nn.AvgPool1d`, `2d` and `3d`.
 
@@ -79,7 +76,6 @@ class AvgPool(Op):
 
 
 @op("lppool")
-@dataclass(frozen=True, slots=True)
 class LPPool(Op):
     """`(sum of x^p)^(1/p)` of each window, `[C, ...] -> [C, ...]`, as `torch.nn.LPPool1d`, `2d` and `3d`."""
 
@@ -108,7 +104,6 @@ class LPPool(Op):
 
 
 @op("adaptive_avgpool")
-@dataclass(frozen=True, slots=True)
 class AdaptiveAvgPool(Op):
     """Means over `out` even shares of each axis, `[C, ...] -> [C, *out]`, as `torch.nn.AdaptiveAvgPool1d`, `2d`, `3d`.
 
@@ -131,7 +126,6 @@ class AdaptiveAvgPool(Op):
 
 
 @op("adaptive_maxpool")
-@dataclass(frozen=True, slots=True)
 class AdaptiveMaxPool(Op):
     """Maxima over `out` even shares of each axis, `[C, ...] -> [C, *out]`, as `torch.nn.AdaptiveMaxPool1d`, `2d`, `3d`.
 

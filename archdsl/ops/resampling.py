@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 
 from archdsl.ops.base import Op, ShapeError, TensorType, Window, only, op, param, per_axis
@@ -11,7 +10,6 @@ from archdsl.ops.geometry import Sizes
 
 
 @op("upsample")
-@dataclass(frozen=True, slots=True)
 class Upsample(Op):
     """Each spatial axis of `[C, ...]` longer by a whole factor, as `torch.nn.Upsample`."""
 

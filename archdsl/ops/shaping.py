@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import ClassVar
 
 from archdsl.ops.axes import across, position, product
@@ -13,7 +12,6 @@ from archdsl.ops.geometry import Padding, Pair, Sizes, resolve_padding
 
 
 @op("dropout")
-@dataclass(frozen=True, slots=True)
 class Dropout(Op):
     """Zeroes elements at random while training (Srivastava et al., 2014); at inference the identity."""
 
@@ -29,7 +27,6 @@ class Dropout(Op):
 
 
 @op("flatten")
-@dataclass(frozen=True, slots=True)
 class Flatten(Op):
     """All axes into one, `[C, H, W] -> [C*H*W]`, the last axis fastest."""
 
@@ -45,7 +42,6 @@ class Flatten(Op):
 
 
 @op("reshape")
-@dataclass(frozen=True, slots=True)
 class Reshape(Op):
     """The same elements in the same order under another shape; one size may be -1, for what is left."""
 
@@ -68,7 +64,6 @@ class Reshape(Op):
 
 
 @op("transpose")
-@dataclass(frozen=True, slots=True)
 class Transpose(Op):
     """Axes in another order: axis `i` of the result is axis `order[i]` of the input, as `torch.permute`.
 
@@ -92,7 +87,6 @@ class Transpose(Op):
 
 
 @op("pad")
-@dataclass(frozen=True, slots=True)
 class Pad(Op):
     """A border around the spatial axes of `[C, ...]`, as `torch.nn.functional.pad`."""
 
@@ -135,7 +129,6 @@ class Pad(Op):
 
 
 @op("slice")
-@dataclass(frozen=True, slots=True)
 class Slice(Op):
     """Elements `start`, `start + step`, ... before `end` along one axis; negative numbers count from its end."""
 
@@ -190,7 +183,6 @@ class Slice(Op):
 
 
 @op("split")
-@dataclass(frozen=True, slots=True)
 class Split(Op):
     """Consecutive parts of one axis as several results `0`, `1`, ...: equal ones, or of the sizes listed."""
 
@@ -229,7 +221,6 @@ class Split(Op):
 
 
 @op("scale")
-@dataclass(frozen=True, slots=True)
 class Scale(Op):
     """`factor * x + offset` with constants."""
 

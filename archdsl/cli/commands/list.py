@@ -46,5 +46,13 @@ def _print(entries: list[Entry]) -> None:
     for row in entries:
         shapes = ", ".join("x".join(map(str, shape)) for shape in row.inputs.values())
         counts = (str(number or "") for number in (row.held, row.explained, row.open))
-        table.add_row(row.network, row.source, str(row.year or ""), shapes, f"{row.params:,}", f"{row.macs:,}", *counts)
+        table.add_row(
+            row.network,
+            row.source.removesuffix(".arch"),
+            str(row.year or ""),
+            shapes,
+            f"{row.params:,}",
+            f"{row.macs:,}",
+            *counts,
+        )
     console().print(table)
