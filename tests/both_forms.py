@@ -1,26 +1,29 @@
-"""A network in PyTorch and as ONNX on onnxruntime, on the same weights and inputs."""
+"""Networks of the library, and whether one is the same in PyTorch and as ONNX on onnxruntime."""
 
 from __future__ import annotations
+
+import functools
 
 import numpy as np
 from spec_weights import ordinary_weights
 
 import archdsl
-from archdsl.runtime.verify import draw_inputs, run_torch, verify
+from archdsl.runtime.verify import difference, draw_inputs, run_onnx, run_torch, verify
+
+
+@functools.cache
+def declared(name: str) -> archdsl.Network:
+    """A network of the library as its file declares it, loaded once."""
+    return archdsl.load(name)
 
 
 def assert_agreement(net: archdsl.Network) -> None:
     """Outputs for one sample within 1e-4 of the largest; they are numbers, and the input makes a difference to them."""
-    weights = ordinary_weights(net)
-    result = verify(net.checked, weights, batches=(1,), tolerance=1e-4)
-    assert result.agrees, result.first_divergence
+    weights, inputs = ordinary_weights(net), [draw_inputs(net.checked, 1, seed) for seed in (0, 1)]
     [output] = net.checked.deployed_outputs
-    first, second = (_logits(net, weights, seed) for seed in (0, 1))
+    first, second = (found[output.name] for found in run_torch(net.checked, weights, inputs))
     assert np.isfinite(first).all()
-    assert np.abs(first - second).max() > 0.01 * np.abs(first).max(), output.name
-
-
-def _logits(net: archdsl.Network, weights: dict[str, np.ndarray], seed: int) -> np.ndarray:
-    [found] = run_torch(net.checked, weights, [draw_inputs(net.checked, 1, seed)])
-    (values,) = found.values()
-    return values
+    assert np.abs(first - second).max() > 0.01 * np.abs(first).max()
+    [ours] = run_onnx(net.checked, weights, inputs[:1], opset=17)
+    if difference(1, output.name, first, ours[output.name]).max_rel > 1e-4:
+        raise AssertionError(verify(net.checked, weights, batches=(1,), tolerance=1e-4).first_divergence)

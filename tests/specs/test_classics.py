@@ -1,4 +1,4 @@
-"""LeNet-5, AlexNet, ZFNet, VGG, Network in Network, Highway networks and cifar10_quick: totals, and what each is known for."""
+"""LeNet-5, AlexNet, ZFNet, VGG, NiN, Highway networks and cifar10_quick: totals, and what each is known for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from both_forms import assert_agreement
+from both_forms import assert_agreement, declared
 from light_originals import originals, ours
 from published_figures import entries, recomputed
 
@@ -19,7 +19,7 @@ from archdsl.runtime.verify import draw_inputs, run_torch
 
 
 def highway_mnist_macs(width: int) -> int:
-    """A plain layer and two highway layers of two convolutions each at 28x28, three each at 14x14 and 7x7, a softmax."""
+    """A plain layer and two highway layers at 28x28, three of those at 14x14 and three at 7x7, and a softmax."""
     square = 9 * width**2
     return 28**2 * (9 * width + 4 * square) + (14**2 + 7**2) * 6 * square + 3 * 3 * width * 10
 
@@ -60,7 +60,7 @@ TOTALS = {
 
 
 def totals(name: str) -> tuple[int, int]:
-    found = archdsl.load(name).report().to_dict()["totals"]
+    found = declared(name).report().to_dict()["totals"]
     return found["params"], found["macs"]
 
 
@@ -70,14 +70,14 @@ def test_totals(name: str) -> None:
 
 
 def test_no_network_of_these_families_is_left_out() -> None:
-    declared = {name for spec in shipped() if family(spec) in FAMILIES for name in networks_in(spec)}
-    assert declared == set(TOTALS)
-    assert {name for name, _ in SMALL} | set(QUICK) | set(LARGE) == declared
+    names = {name for spec in shipped() if family(spec) in FAMILIES for name in networks_in(spec)}
+    assert names == set(TOTALS)
+    assert {name for name, _ in SMALL} | set(QUICK) | set(LARGE) == names
 
 
 def rows(name: str) -> dict[str, dict[str, Any]]:
     """Stages and layers of the report by path."""
-    report = archdsl.load(name).report().to_dict()
+    report = declared(name).report().to_dict()
     return {row["path"]: row for row in (*report["layers"], *report["stages"])}
 
 
@@ -122,7 +122,7 @@ def test_every_printed_row_is_stated_and_holds_or_is_explained(
 ) -> None:
     verdicts = {
         (v.claim.path, v.claim.quantity, v.claim.stated): v
-        for v in archdsl.load(name).checked.verdicts
+        for v in declared(name).checked.verdicts
         if v.claim.kind == "published"
     }
     for row in entries()[reference]["rows"]:
@@ -140,6 +140,28 @@ def test_every_printed_row_is_stated_and_holds_or_is_explained(
                 assert verdict.actual == row[exact]
 
 
+@pytest.mark.parametrize(
+    ("reference", "name"),
+    [
+        *(
+            (f"VGG-{letter}", f"vgg_{letter.lower().replace('-', '_')}")
+            for letter in ("A", "A-LRN", "B", "C", "D", "E")
+        ),
+        ("NiN ImageNet", "nin_imagenet"),
+    ],
+)
+def test_printed_totals_are_stated_and_hold(reference: str, name: str) -> None:
+    totals = entries()[reference]["totals"]
+    found = {v.claim.stated: v for v in declared(name).checked.verdicts if v.claim.quantity == "params"}
+    assert found[f"{totals['params']}{totals['params_unit']}"].holds
+
+
+def test_printed_layers_of_vgg() -> None:
+    """Table 1: 11, 11, 13, 16, 16 and 19 weight layers."""
+    depths = [declared(f"vgg_{name}").report().totals.depth for name in ("a", "a_lrn", "b", "c", "d", "e")]
+    assert depths == [11, 11, 13, 16, 16, 19]
+
+
 def _same(left: str, right: str) -> bool:
     return left.replace("_", "") == right.replace("_", "")
 
@@ -150,7 +172,7 @@ def _same(left: str, right: str) -> bool:
 def test_connections_of_lenet5_are_the_papers() -> None:
     """A connection is a weight or bias where it is applied; a unit of S2 and S4 has four inputs and a bias."""
     found = rows("lenet5")
-    layers = archdsl.load("lenet5").checked.layers
+    layers = declared("lenet5").checked.layers
     biases = sum(layer.output_types[0].elements for layer in layers if layer.op.name in ("conv", "linear"))
     pooled = sum(found[path]["output_shapes"][0][1] * found[path]["output_shapes"][0][2] ** 2 for path in ("s2", "s4"))
     assert totals("lenet5")[1] + biases + 5 * pooled == entries()["LeNet-5"]["totals"]["connections"] == 340_908
@@ -158,7 +180,7 @@ def test_connections_of_lenet5_are_the_papers() -> None:
 
 def test_maps_of_c3_see_what_table_1_says() -> None:
     table = [set(maps) for maps in entries()["LeNet-5"]["totals"]["c3_map_inputs"]]
-    network = archdsl.load("lenet5").torch().double()
+    network = declared("lenet5").torch().double()
     maps = torch.randn(1, 6, 14, 14, dtype=torch.double, requires_grad=True)
     out = network.c3(maps)
     assert out.shape == (1, 16, 10, 10)
@@ -171,7 +193,7 @@ def test_maps_of_c3_see_what_table_1_says() -> None:
 
 def test_scaled_tanh_takes_one_to_one() -> None:
     """The paper chose A and S for that: f(1) = 1 and f(-1) = -1."""
-    network = archdsl.load("lenet5").torch()
+    network = declared("lenet5").torch()
     squash = next(part for part in network.modules() if type(part).__name__ == "ScaledTanh")
     ends = squash(torch.tensor([1.0, -1.0], dtype=torch.double))
     torch.testing.assert_close(ends, torch.tensor([1.0, -1.0], dtype=torch.double), atol=1e-4, rtol=0)
@@ -179,7 +201,7 @@ def test_scaled_tanh_takes_one_to_one() -> None:
 
 
 def test_a_code_is_nearest_to_itself_and_is_not_trained() -> None:
-    network = archdsl.load("lenet5").torch()
+    network = declared("lenet5").torch()
     codes = network.rbf.centers
     distances = network.rbf(codes)
     assert codes.shape == (10, 84)
@@ -232,7 +254,7 @@ def test_neurons_of_alexnet_add_up_with_the_right_first_layer() -> None:
 
 
 def test_pooling_of_alexnet_overlaps_and_its_towers_halve_the_work() -> None:
-    pools = [layer.op for layer in archdsl.load("alexnet").checked.layers if layer.op.name == "maxpool"]
+    pools = [layer.op for layer in declared("alexnet").checked.layers if layer.op.name == "maxpool"]
     assert {(pool.kernel, pool.stride) for pool in pools} == {(3, 2)}
     one, both = rows("alexnet_caffe"), rows("alexnet_ungrouped")
     for path in ("conv2", "conv4", "conv5"):
@@ -243,13 +265,13 @@ def test_pooling_of_alexnet_overlaps_and_its_towers_halve_the_work() -> None:
 
 def test_alexnet_of_caffe_is_the_onnx_packages_original() -> None:
     """The file takes 224x224, where the grids are 54, 26 and 12 for 55, 27 and 13; no weight, stride or pad differs."""
-    assert ours(archdsl.load("alexnet_caffe")) == originals("bvlc_alexnet")
+    assert ours(declared("alexnet_caffe")) == originals("bvlc_alexnet")
 
 
 def test_zfnet512_is_the_onnx_packages_original() -> None:
     theirs = originals("zfnet512")
-    assert ours(archdsl.load("zfnet512")) == theirs
-    own = ours(archdsl.load("zfnet"))
+    assert ours(declared("zfnet512")) == theirs
+    own = ours(declared("zfnet"))
     # the paper's layers 1 and 2 have the same kernels; padding, and the maps of layers 3 to 5, are the file's own
     assert [(conv.weight, conv.strides) for conv in own[:2]] == [(conv.weight, conv.strides) for conv in theirs[:2]]
     assert own[0].pads == (1, 1, 1, 1)
@@ -262,7 +284,7 @@ def test_zfnet512_is_the_onnx_packages_original() -> None:
 
 
 def test_vgg_e_is_the_onnx_packages_vgg19() -> None:
-    assert ours(archdsl.load("vgg_e")) == originals("vgg19")
+    assert ours(declared("vgg_e")) == originals("vgg19")
 
 
 @pytest.mark.parametrize(("reference", "name"), [("VGG-D", "vgg_d"), ("VGG-E", "vgg_e")])
@@ -273,7 +295,7 @@ def test_convolutions_of_vgg_alone(reference: str, name: str) -> None:
 
 def test_two_and_three_small_kernels_see_as_much_as_a_large_one() -> None:
     """Section 2.3: two 3x3 layers see 5x5, three see 7x7; 27 C^2 weights instead of 49 C^2."""
-    layers = {layer["path"]: layer for layer in archdsl.load("vgg_d").report().to_dict()["layers"]}
+    layers = {layer["path"]: layer for layer in declared("vgg_d").report().to_dict()["layers"]}
     before, stride = layers["pool4"]["receptive_field"][0], layers["pool4"]["effective_stride"][0]
     seen = [layers[f"conv5_{i}"]["receptive_field"][0] for i in (1, 2, 3)]
     assert [(size - before) // stride + 1 for size in seen] == [3, 5, 7]
@@ -282,7 +304,7 @@ def test_two_and_three_small_kernels_see_as_much_as_a_large_one() -> None:
 
 
 def test_configuration_c_has_1x1_where_d_has_3x3() -> None:
-    kernels = {name: [conv.weight[2] for conv in ours(archdsl.load(name))] for name in ("vgg_c", "vgg_d")}
+    kernels = {name: [conv.weight[2] for conv in ours(declared(name))] for name in ("vgg_c", "vgg_d")}
     assert kernels["vgg_d"] == [3] * 13
     assert kernels["vgg_c"] == [3, 3, 3, 3, 3, 3, 1, 3, 3, 1, 3, 3, 1]
 
@@ -292,7 +314,7 @@ def test_configuration_c_has_1x1_where_d_has_3x3() -> None:
 
 @pytest.mark.parametrize("name", ["nin_cifar10", "nin_imagenet"])
 def test_network_in_network_averages_a_map_for_each_class(name: str) -> None:
-    layers = archdsl.load(name).checked.layers
+    layers = declared(name).checked.layers
     assert not [layer for layer in layers if layer.op.name == "linear"]
     assert [layer.op.name for layer in layers[-3:]] == ["relu", "avgpool", "flatten"]
     assert layers[-2].output_types[0].spatial == (1, 1)
@@ -300,7 +322,7 @@ def test_network_in_network_averages_a_map_for_each_class(name: str) -> None:
 
 def test_a_highway_with_its_gates_shut_or_open() -> None:
     """y = x where T = 0, y = H(x) where T = 1."""
-    stage = archdsl.load("highway_cifar").torch().stage2.double()
+    stage = declared("highway_cifar").torch().stage2.double()
     x = torch.randn(1, 16, 8, 8, dtype=torch.double)
     plain = torch.relu(stage.conv(x))
     gates = [part for name, part in stage.named_modules() if name.endswith(".t")]
@@ -316,7 +338,7 @@ def test_a_highway_with_its_gates_shut_or_open() -> None:
 
 
 def test_gates_begin_almost_shut() -> None:
-    weights = archdsl.load("highway_cifar").initialize()
+    weights = declared("highway_cifar").initialize()
     assert {float(value) for key in weights if key.endswith(".t.bias") for value in weights[key]} == {-2.0}
 
 
@@ -347,7 +369,7 @@ LARGE = [name for name in TOTALS if name not in QUICK]
 
 @pytest.mark.parametrize("name", QUICK)
 def test_both_forms_agree(name: str) -> None:
-    assert_agreement(archdsl.load(name))
+    assert_agreement(declared(name))
 
 
 @pytest.mark.parametrize(("name", "size"), SMALL)
@@ -358,4 +380,4 @@ def test_both_forms_agree_on_a_small_image(name: str, size: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LARGE)
 def test_both_forms_agree_at_full_size(name: str) -> None:
-    assert_agreement(archdsl.load(name))
+    assert_agreement(declared(name))

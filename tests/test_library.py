@@ -1,0 +1,43 @@
+"""The catalogue: current, complete, and without an unexplained figure."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+from archdsl import catalogue
+from archdsl.library import find, networks_in, shipped
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_every_shipped_network_is_in_the_catalogue() -> None:
+    declared = {(f"{path.stem}.arch", name) for path in shipped() for name in networks_in(path)}
+    assert {(row.source.rpartition("/")[2], row.network) for row in catalogue.read()} == declared
+
+
+def test_no_published_figure_is_left_unexplained() -> None:
+    assert [(row.source, row.network) for row in catalogue.read() if row.open] == []
+
+
+def test_googlenet_is_as_the_catalogue_says() -> None:
+    path, name, _ = find("googlenet", None)
+    stored = [row for row in catalogue.read() if row.source == name]
+    assert catalogue.entries_of(path, name) == stored
+
+
+@pytest.mark.parametrize("name", ["googlenet", "resnet50", "torchvision/resnet50", "torchvision/googlenet"])
+def test_names_of_the_library(name: str) -> None:
+    path, shown, network = find(name, None)
+    assert path.is_file()
+    assert shown.startswith(name.rpartition("/")[0])
+    assert network in (None, name.rpartition("/")[2])
+
+
+@pytest.mark.slow
+def test_pages_and_catalogue_are_current(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.argv", ["library.py", "--check"])
+    module = runpy.run_path(str(ROOT / "tools/library.py"))
+    assert module["main"]() == 0, capsys.readouterr().out
