@@ -192,7 +192,6 @@ def test_shared_modules_are_drawn_once() -> None:
     assert list(initialize(network([x, a, b], y=b))) == ["head.weight", "head.bias"]
 
 
-
 def test_the_table_is_read_without_numpy() -> None:
     script = "import sys, archdsl.weights.initialize as i; print(len(i.SCHEMES), 'numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
