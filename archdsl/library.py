@@ -19,7 +19,12 @@ def find(file: str, network: str | None) -> tuple[Path, str, str | None]:
     reached through it (`torchvision/resnet50`). Raises `ArchError` for neither.
     """
     path = Path(file)
-    if path.suffix == ".arch" or path.is_file():
+    if path.is_file():
+        return path, file, network
+    listed = {f"{family(spec)}.arch": spec for spec in shipped()}
+    if file in listed:  # as `archdsl list` names it
+        return listed[file], file, network
+    if path.suffix == ".arch":
         return path, file, network
     declared = {spec: networks_in(spec) for spec in shipped()}
     families = {family(spec): spec for spec, names in declared.items() if names}  # not those of blocks alone

@@ -28,6 +28,12 @@ def test_googlenet_is_as_the_catalogue_says() -> None:
     assert catalogue.entries_of(path, name) == stored
 
 
+def test_sources_of_the_catalogue_can_be_loaded_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for row in catalogue.read():
+        assert find(row.source, row.network)[0].is_file()
+
+
 @pytest.mark.parametrize("name", ["googlenet", "resnet50", "torchvision/resnet50", "torchvision/googlenet"])
 def test_names_of_the_library(name: str) -> None:
     path, shown, network = find(name, None)

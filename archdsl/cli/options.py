@@ -94,6 +94,31 @@ def limits(ctx: click.Context, option: click.Parameter, texts: tuple[str, ...]) 
     return Limits(**found)
 
 
+def remember(ctx: click.Context, option: click.Parameter, value: bool) -> None:
+    """Keep how much is to be said where every part of the command can ask for it."""
+    assert option.name is not None
+    ctx.meta[f"archdsl.{option.name}"] = value
+
+
+def said(word: str) -> bool:
+    """Whether `quiet` or `verbose` was asked for."""
+    return bool(click.get_current_context().meta.get(f"archdsl.{word}"))
+
+
+def verbosity_options(command: Command) -> Command:
+    """`-q` and `-v`."""
+    for option in reversed(_VERBOSITY):
+        command = option(command)
+    return command
+
+
+_VERBOSITY = (
+    click.option("-q", "--quiet", is_flag=True, expose_value=False, callback=remember,
+                 help="Print nothing but errors and what was asked for."),
+    click.option("-v", "--verbose", is_flag=True, expose_value=False, callback=remember,
+                 help="Print notes too, besides warnings."),
+)  # fmt: skip
+quiet_option = _VERBOSITY[0]
 _NETWORK = (
     click.argument("file"),
     click.option("--network", metavar="NAME", help="Network of the file; its first where none is named."),
@@ -103,27 +128,26 @@ _NETWORK = (
                  help="Override an input's shape, e.g. image=3x299x299."),
     click.option("--limit", "limits", multiple=True, metavar="NAME=N", callback=limits,
                  help=f"Raise a limit: {', '.join(LIMIT_NAMES)}."),
+    verbosity_options,
 )  # fmt: skip
 _WEIGHTS = (
     click.option("--weights", metavar="F", help="Weights by name (.npz); initialized by the spec without it."),
     click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
                  help="Seed of the initialization."),
 )  # fmt: skip
-quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 
 
 def load_network(
-    file: str, network: str | None, parameters: dict[str, object], inputs: dict[str, tuple[int, ...]], limits: Limits,
-    quiet: bool = False,
-) -> Network:  # fmt: skip
-    """The checked network that the options ask for; its warnings are shown."""
+    file: str, network: str | None, parameters: dict[str, object], inputs: dict[str, tuple[int, ...]], limits: Limits
+) -> Network:
+    """The checked network that the options ask for; its warnings are shown, with `-v` its notes too."""
     from archdsl.api import load_with
     from archdsl.cli.show import show_diagnostics
 
     loaded = load_with(file, network, parameters, inputs, limits)
-    warnings = [diagnostic for diagnostic in loaded.diagnostics if diagnostic.severity != "note"]
-    if warnings and not quiet:
-        show_diagnostics(warnings)
+    shown = [found for found in loaded.diagnostics if found.severity != "note" or said("verbose")]
+    if shown and not said("quiet"):
+        show_diagnostics(shown)
     return loaded
 
 

@@ -98,7 +98,7 @@ def test_every_command_has_a_section() -> None:
     assert [heading for heading in headings if heading in COMMANDS] == list(COMMANDS)
 
 
-SHARED = set(OPTION.findall(PAGE.partition("take these options:")[2].partition("\n`-q`")[0]))
+SHARED = set(OPTION.findall(PAGE.partition("take these options:")[2].partition("\n`-h`")[0]))
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -113,7 +113,8 @@ def test_options_are_listed(name: str) -> None:
 
 
 def test_shared_options_are_those_of_most_commands() -> None:
-    assert sorted(SHARED) == ["--input", "--limit", "--network", "--seed", "--set", "--weights"]
+    words = ["--input", "--limit", "--network", "--quiet", "--seed", "--set", "--verbose", "--weights", "-q", "-v"]
+    assert sorted(SHARED) == words
 
 
 def test_check_formats_are_described() -> None:

@@ -24,7 +24,7 @@ from archdsl.language.limits import Limits
 @options.quiet_option
 def command(
     files: tuple[str, ...], network: str | None, form: str, strict: bool, parameters: dict[str, object],
-    inputs: dict[str, tuple[int, ...]], limits: Limits, quiet: bool,
+    inputs: dict[str, tuple[int, ...]], limits: Limits,
 ) -> int:  # fmt: skip
     """Check every network of the files: shapes, names and claims.
 
@@ -40,7 +40,7 @@ def command(
             found.setdefault(diagnostic.key, _strict(diagnostic) if strict else diagnostic)
     rejected = any(diagnostic.severity == "error" for diagnostic in found.values())
     _show(list(found.values()), form)
-    if form == "text" and not quiet:
+    if form == "text" and not options.said("quiet"):
         for line in filter(None, lines):
             click.echo(line)
     return int(rejected)

@@ -16,10 +16,9 @@ from archdsl.language.limits import Limits
 @click.option("-o", "--output", "folder", default="build", show_default=True, metavar="DIR", help="Where to write.")
 @click.option("--opset", type=int, default=17, show_default=True, help="ONNX operator set.")
 @click.option("--depth", type=click.IntRange(min=0), default=1, show_default=True, help="Levels of the printed report.")
-@options.quiet_option
 def command(
     file: str, network: str | None, parameters: dict[str, object], inputs: dict[str, tuple[int, ...]], limits: Limits,
-    weights: str | None, seed: int, folder: str, opset: int, depth: int, quiet: bool,
+    weights: str | None, seed: int, folder: str, opset: int, depth: int,
 ) -> None:  # fmt: skip
     """Check a network and write NAME.onnx, NAME.py and NAME.report.json.
 
@@ -32,9 +31,11 @@ def command(
     from archdsl.emit.torch.source import torch_source
     from archdsl.language.output import make_folder, write_atomic
 
-    with steps(["checking", "initializing weights", "writing ONNX", "writing PyTorch", "reporting"], quiet) as step:
+    with steps(
+        ["checking", "initializing weights", "writing ONNX", "writing PyTorch", "reporting"], options.said("quiet")
+    ) as step:
         next(step)
-        loaded = options.load_network(file, network, parameters, inputs, limits, quiet)
+        loaded = options.load_network(file, network, parameters, inputs, limits)
         next(step)
         arrays = options.load_weights(loaded, weights, seed)
         target = make_folder(folder)
@@ -46,7 +47,7 @@ def command(
         report = loaded.report()
         written.append(_write(target / f"{loaded.name}.report.json", text.to_json(report), write_atomic))
         next(step)
-    if quiet:
+    if options.said("quiet"):
         return
     from archdsl.emit.report.table import render_table
 

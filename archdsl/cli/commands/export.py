@@ -16,10 +16,9 @@ from archdsl.language.limits import Limits
 @click.option("--batch", type=click.IntRange(min=1), help="A fixed batch; symbolic without it.")
 @click.option("--external", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True,
               help="Weights in a file of their own; auto: only above 2 GB.")  # fmt: skip
-@options.quiet_option
 def command(
     file: str, network: str | None, parameters: dict[str, object], inputs: dict[str, tuple[int, ...]], limits: Limits,
-    weights: str | None, seed: int, output: str, opset: int, batch: int | None, external: str, quiet: bool,
+    weights: str | None, seed: int, output: str, opset: int, batch: int | None, external: str,
 ) -> None:  # fmt: skip
     """Write the deployed network as ONNX: training-only parts left out, names as in the spec.
 
@@ -30,9 +29,9 @@ def command(
     from archdsl.emit.onnx.model import onnx_model
     from archdsl.emit.onnx.writer import save
 
-    with steps(["checking", "initializing weights", "building the graph", "writing"], quiet) as step:
+    with steps(["checking", "initializing weights", "building the graph", "writing"], options.said("quiet")) as step:
         next(step)
-        loaded = options.load_network(file, network, parameters, inputs, limits, quiet)
+        loaded = options.load_network(file, network, parameters, inputs, limits)
         next(step)
         arrays = options.load_weights(loaded, weights, seed)
         next(step)
@@ -40,5 +39,5 @@ def command(
         next(step)
         written = save(model, output, external)  # type: ignore[arg-type]
         next(step)
-    if not quiet:
+    if not options.said("quiet"):
         click.echo(f"wrote {', '.join(map(str, written))} (opset {opset}, IR version {model.ir_version})")

@@ -38,7 +38,7 @@ def command(
     if not file.endswith(".onnx"):
         loaded = options.load_network(file, network, parameters, inputs, limits)
         model = loaded.onnx(options.load_weights(loaded, weights, seed)).SerializeToString()
-        if weights is None:
+        if weights is None and not options.said("quiet"):
             click.echo(
                 f"no --weights: the network is freshly initialized (seed {seed}), so its classes mean nothing", err=True
             )

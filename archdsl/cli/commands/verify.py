@@ -21,10 +21,9 @@ if TYPE_CHECKING:
 @click.option("--tolerance", type=click.FloatRange(min=0), default=1e-5, show_default=True,
               help="Largest allowed max abs difference / max abs output.")  # fmt: skip
 @click.option("--opset", type=int, default=17, show_default=True, help="ONNX operator set.")
-@options.quiet_option
 def command(
     file: str, network: str | None, parameters: dict[str, object], inputs: dict[str, tuple[int, ...]], limits: Limits,
-    weights: str | None, seed: int, batches: tuple[int, ...], tolerance: float, opset: int, quiet: bool,
+    weights: str | None, seed: int, batches: tuple[int, ...], tolerance: float, opset: int,
 ) -> int:  # fmt: skip
     """Compare the PyTorch module with the ONNX file on onnxruntime: same weights, same inputs.
 
@@ -34,16 +33,16 @@ def command(
     from archdsl.cli.show import steps
     from archdsl.runtime.verify import calibrated, verify
 
-    with steps(["checking", "initializing weights", "comparing"], quiet) as step:
+    with steps(["checking", "initializing weights", "comparing"], options.said("quiet")) as step:
         next(step)
-        loaded = options.load_network(file, network, parameters, inputs, limits, quiet)
+        loaded = options.load_network(file, network, parameters, inputs, limits)
         next(step)
         arrays = options.load_weights(loaded, weights, seed)
         if weights is None:
             arrays = calibrated(loaded.checked, arrays, seed)
         next(step)
         result = verify(loaded.checked, arrays, batches, tolerance, opset=opset, seed=seed)
-    if not quiet:
+    if not options.said("quiet"):
         _print(result)
     return _verdict(result)
 
