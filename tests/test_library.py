@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+import archdsl
 from archdsl import catalogue
+from archdsl.graph.recipe import Term
 from archdsl.library import find, networks_in, shipped
 
 ROOT = Path(__file__).parents[1]
@@ -47,3 +49,12 @@ def test_pages_and_catalogue_are_current(monkeypatch: pytest.MonkeyPatch, capsys
     monkeypatch.setattr("sys.argv", ["library.py", "--check"])
     module = runpy.run_path(str(ROOT / "tools/library.py"))
     assert module["main"]() == 0, capsys.readouterr().out
+
+
+def test_recipes_are_those_of_the_papers() -> None:
+    recipe = archdsl.load("inception_v3").checked.recipe
+    assert recipe["loss"] == Term("cross_entropy", (("label_smoothing", 0.1),))
+    assert dict(recipe["optimizer"].arguments)["eps"] == 1.0  # type: ignore[attr-defined]
+    assert recipe["schedule"] == Term("exponential", (("factor", 0.94), ("every", 2)))
+    assert recipe["clip"] == Term("norm", (("max", 2.0),))
+    assert archdsl.load("resnet110").checked.recipe["iterations"] == 64_000  # a variant has its family's
