@@ -12,6 +12,7 @@ from typing import Any
 from archdsl import resources
 from archdsl.api import Network
 from archdsl.graph.check import check
+from archdsl.graph.graph import CheckedGraph
 from archdsl.graph.network import Request
 from archdsl.language.limits import Limits
 from archdsl.language.program import Program, read_program
@@ -56,7 +57,7 @@ def networks_of(program: Program, path: Path) -> Iterable[Network]:
 def entry(network: Network, source: str) -> Entry:
     """A network's line of the catalogue."""
     graph, totals = network.checked, network.report().totals
-    title = graph.title or ""
+    title = _paper(graph)
     years = YEAR.findall(title)
     deviating = [verdict for verdict in graph.verdicts if not verdict.holds]
     explained = sum(verdict.claim.because is not None for verdict in deviating)
@@ -65,6 +66,12 @@ def entry(network: Network, source: str) -> Entry:
         {item.path: list(item.type.shape) for item in graph.inputs}, totals.params, totals.macs,
         len(graph.verdicts) - len(deviating), explained, len(deviating) - explained,
     )  # fmt: skip
+
+
+def _paper(graph: CheckedGraph) -> str:
+    """The network's own citation where its docstring begins with one (it has a year), else its family's."""
+    own = (graph.docstring or "").partition("\n")[0]
+    return own if YEAR.search(own) else graph.title or ""
 
 
 def stored() -> Path:

@@ -33,26 +33,32 @@ def command(file: str | None, form: str) -> None:
         _print(entries)
 
 
+NAMES = ("network", "source", "year", "input", "params", "MACs", "held", "explained", "open")
+LEAST = 24  # columns below which a citation says nothing
+
+
 def _print(entries: list[Entry]) -> None:
     from rich.table import Table
 
     from archdsl.cli.show import console
 
-    table = Table(box=None, header_style="bold")
-    for column in ("network", "source", "year"):
-        table.add_column(column, no_wrap=column == "network", overflow="fold")
-    for column in ("input", "params", "MACs", "held", "explained", "open"):
-        table.add_column(column, justify="right")
-    for row in entries:
-        shapes = ", ".join("x".join(map(str, shape)) for shape in row.inputs.values())
-        counts = (str(number or "") for number in (row.held, row.explained, row.open))
-        table.add_row(
-            row.network,
-            row.source.removesuffix(".arch"),
-            str(row.year or ""),
-            shapes,
-            f"{row.params:,}",
-            f"{row.macs:,}",
-            *counts,
-        )
-    console().print(table)
+    rows = [_cells(row) for row in entries]
+    out = console()
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    room = out.width
+    for number, name in enumerate(NAMES):
+        width = max(len(cells[number]) for cells in ([name] * len(NAMES), *rows))
+        table.add_column(name, justify="left" if number < 3 else "right", min_width=width, no_wrap=True)
+        room -= width + 2
+    if room >= LEAST:
+        table.add_column("paper", no_wrap=True, overflow="ellipsis", max_width=room)
+    for row, cells in zip(entries, rows, strict=True):
+        table.add_row(*cells, *([row.title] if room >= LEAST else []))
+    out.print(table)
+
+
+def _cells(row: Entry) -> list[str]:
+    shapes = ", ".join("x".join(map(str, shape)) for shape in row.inputs.values())
+    counts = [str(number or "") for number in (row.held, row.explained, row.open)]
+    source = row.source.removesuffix(".arch")
+    return [row.network, source, str(row.year or ""), shapes, f"{row.params:,}", f"{row.macs:,}", *counts]
