@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 
 from archdsl.graph.graph import CheckedGraph, Input, Layer, TensorRef
@@ -75,14 +76,16 @@ def _text(graph: CheckedGraph, box: str, members: list[Layer], scope: str) -> st
 
 
 def _what(graph: CheckedGraph, box: str, members: list[Layer]) -> str:
-    """The block's name, or the ops in order: `conv + relu`."""
+    """The block's name, or the parts in order, alike ones counted: `conv + relu`, `3 x bottleneck`."""
     found = graph.scopes.get(box)
     if found is not None and found.block:
         return found.block
-    ops = list(
-        dict.fromkeys(graph.scopes[p].block or "" if (p := _instance(graph, box, m)) else m.op.name for m in members)
+    parts = {_instance(graph, box, layer) or layer.path: layer for layer in members}
+    counts = Counter(
+        graph.scopes[path].block if path in graph.scopes else layer.op.name for path, layer in parts.items()
     )
-    return " + ".join(ops) if len(ops) <= 4 else f"{len(members)} layers"
+    names = [f"{count} x {name}" if count > 1 else str(name) for name, count in counts.items()]
+    return " + ".join(names) if len(names) <= 4 else f"{len(members)} layers"
 
 
 def _instance(graph: CheckedGraph, box: str, layer: Layer) -> str:
