@@ -135,13 +135,13 @@ def calibrated(
     The statistics that a fresh network starts with (0 and 1) are those of no data: in a deep residual network
     activations then double from block to block, past what floats can hold.
     """
-    import torch
-
     from archdsl.emit.torch.module import module
 
     if not any(isinstance(layer.op, BatchNorm) for layer in graph.layers):
         return dict(weights)
-    network = module(graph, weights).train()
+    network = module(graph, weights).train()  # says so where torch is missing
+    import torch
+
     for part in network.modules():
         if isinstance(part, torch.nn.modules.batchnorm._BatchNorm):
             part.momentum = None  # PyTorch's word for the plain average
@@ -161,11 +161,11 @@ def calibrated(
 
 def run_torch(graph: CheckedGraph, weights: Mapping[str, np.ndarray], inputs: list[Arrays]) -> list[Arrays]:
     """The generated module in eval mode; outputs by name for each of the inputs."""
-    import torch
-
     from archdsl.emit.torch.module import module
 
-    network = module(graph, weights).eval()
+    network = module(graph, weights).eval()  # says so where torch is missing
+    import torch
+
     names = [output.name for output in graph.deployed_outputs]
     found = []
     with torch.inference_mode():

@@ -194,6 +194,18 @@ def test_verify(cli: Cli, spec: Path) -> None:
         assert "verify-differs" in result.err
 
 
+@pytest.mark.parametrize("text", [SMALL, SMALL.replace("-> relu }", "-> batchnorm -> relu }").replace("251", "267")])
+def test_verify_without_torch_says_what_to_install(
+    cli: Cli, spec: Path, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec.write_text(text)
+    monkeypatch.setitem(sys.modules, "torch", None)  # what Python does where a module is not there
+    result = cli("verify", spec)
+    assert result.status == 1
+    assert "error[torch-missing]" in result.err
+    assert cli("report", spec).status == 0
+
+
 def test_list_and_explain(cli: Cli, spec: Path) -> None:
     rows = json.loads(cli("list", spec, "--format", "json").out)["networks"]
     assert [(row["network"], row["source"], row["parameters"]) for row in rows] == [
