@@ -162,7 +162,7 @@ def report(graph: CheckedGraph, batch: int = 1) -> Report:
     empty = [_stage_row(cost.stages[path], [], ("", ""), batch) for path in graph.stages if path not in groups]
     return Report(
         network=graph.name,
-        title=(graph.docstring or graph.title or "").strip().partition("\n")[0] or None,
+        title=(graph.title or graph.docstring or "").strip().partition("\n")[0] or None,
         source=graph.source,
         parameters=dict(graph.parameters),
         overridden=graph.overridden,
