@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from archdsl.graph import branching
-from archdsl.graph.bind import check_domain, match, missing
+from archdsl.graph.bind import check_domain, initialization, match, missing
 from archdsl.graph.claims import claims_of, units_of
 from archdsl.graph.elaborate import claimed_path, label_text, register_statement, run_body, run_chain, tensor_of
 from archdsl.graph.evaluate import evaluate
@@ -22,6 +22,7 @@ from archdsl.language.limits import Limits
 from archdsl.language.program import Program
 from archdsl.language.similar import did_you_mean
 from archdsl.language.source import Span
+from archdsl.ops import OPS
 from archdsl.ops.base import DTYPE_BYTES, Init, TensorType
 
 
@@ -244,9 +245,6 @@ def _input_shape(statement: s.InputStatement, here: Here) -> tuple[int, ...]:
 
 def run_initialize(statement: s.Initialize, value: Value | None, here: Here) -> Value | None:
     """How weights begin where a layer does not say: by op name, or `weight` and `bias` for all."""
-    from archdsl.graph.bind import initialization
-    from archdsl.ops import OPS
-
     _only_in_network("initialize", statement, here)
     known = ("weight", "bias", *(name for name, op in OPS.items() if hasattr(op, "init")))
     if here.e.layers:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from spec_weights import ordinary_weights
+from both_forms import assert_agreement
 
 import archdsl
 from archdsl.library import family, networks_in, shipped
-from archdsl.runtime.verify import difference, draw_inputs, run_onnx, run_torch
 
 #: the light ones at their own size
 QUICK = ["resnet20", "plain20", "densenet_40_12"]
@@ -41,27 +40,18 @@ def test_no_network_of_these_families_is_left_out() -> None:
     assert sorted(declared) == sorted([*QUICK, *ALL])
 
 
-def agrees(net: archdsl.Network) -> None:
-    weights, inputs = ordinary_weights(net), [draw_inputs(net.checked, 1, 0)]
-    [theirs], [ours] = run_torch(net.checked, weights, inputs), run_onnx(net.checked, weights, inputs, opset=17)
-    [output] = net.checked.deployed_outputs
-    logits = theirs[output.name]
-    assert 0.01 < logits.std() < 100  # neither nothing nor infinities are compared
-    assert difference(1, output.name, logits, ours[output.name]).max_rel < 1e-4
-
-
 @pytest.mark.parametrize("name", QUICK)
 def test_both_forms_agree(name: str) -> None:
-    agrees(archdsl.load(name))
+    assert_agreement(archdsl.load(name))
 
 
 @pytest.mark.parametrize(("name", "size"), SMALL)
 def test_both_forms_agree_on_a_small_image(name: str, size: int) -> None:
     without_head = {"aux": False} if name == "inception_v3" else {}
-    agrees(archdsl.load(name, inputs={"image": (3, size, size)}, **without_head))
+    assert_agreement(archdsl.load(name, inputs={"image": (3, size, size)}, **without_head))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ALL)
 def test_both_forms_agree_at_full_size(name: str) -> None:
-    agrees(archdsl.load(name))
+    assert_agreement(archdsl.load(name))

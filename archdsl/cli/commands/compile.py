@@ -29,7 +29,7 @@ def command(
     from archdsl.emit.onnx.writer import save
     from archdsl.emit.report import text
     from archdsl.emit.torch.source import torch_source
-    from archdsl.language.output import make_folder, write_atomic
+    from archdsl.language.output import make_folder
 
     with steps(
         ["checking", "initializing weights", "writing ONNX", "writing PyTorch", "reporting"], options.said("quiet")
@@ -42,10 +42,10 @@ def command(
         next(step)
         written = save(loaded.onnx(arrays, opset=opset), target / f"{loaded.name}.onnx")
         next(step)
-        written.append(_write(target / f"{loaded.name}.py", torch_source(loaded.checked), write_atomic))
+        written.append(_write(target / f"{loaded.name}.py", torch_source(loaded.checked)))
         next(step)
         report = loaded.report()
-        written.append(_write(target / f"{loaded.name}.report.json", text.to_json(report), write_atomic))
+        written.append(_write(target / f"{loaded.name}.report.json", text.to_json(report)))
         next(step)
     if options.said("quiet"):
         return
@@ -55,7 +55,8 @@ def command(
     click.echo("wrote " + ", ".join(str(path) for path in written))
 
 
-def _write(path: Path, text: str, write: object) -> Path:
-    assert callable(write)
-    write(path, text.encode())
+def _write(path: Path, text: str) -> Path:
+    from archdsl.language.output import write_atomic
+
+    write_atomic(path, text.encode())
     return path
