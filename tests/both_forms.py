@@ -10,7 +10,6 @@ from spec_weights import ordinary_weights
 import archdsl
 from archdsl.runtime.verify import difference, draw_inputs, run_onnx, run_torch, verify
 
-
 TOLERANCE = 1e-4  # of the largest output
 
 
