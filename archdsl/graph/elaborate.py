@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from archdsl.graph.apply import apply
@@ -16,6 +17,7 @@ from archdsl.graph.claims import claims_of
 from archdsl.graph.evaluate import evaluate, truth
 from archdsl.graph.graph import Output, Scope, Stage
 from archdsl.graph.lint import calls_in
+from archdsl.graph.operands import operands_of
 from archdsl.graph.state import Here, Naming, Stop, Value
 from archdsl.graph.values import POISON, Env, Poisoned, Tensor, kind_of
 from archdsl.language import syntax as s
@@ -225,12 +227,12 @@ def run_chosen(element: s.ChosenElement, value: Value | None, here: Here) -> Val
 def run_call(call: s.Call, value: Value | None, here: Here, path: str | None = None) -> Value:
     """An op, or a block instance; without a label it takes the next position."""
     path = here.naming.number() if path is None else path
+    if call.name in OPS and not OPS[call.name].combinator:
+        return _run_op(OPS[call.name], call, value, here, path)
     if value is None:
         raise error(
             "no-input", f"nothing flows into `{call.name}`", call.name_span, help="declare an `input` before it"
         )
-    if call.name in OPS and not OPS[call.name].combinator:
-        return _run_op(OPS[call.name], call, value, here, path)
     if call.name in here.e.program.blocks:
         return _run_block(here.e.program.blocks[call.name], call, value, here, path)
     here.e.results[path] = POISON
@@ -239,15 +241,16 @@ def run_call(call: s.Call, value: Value | None, here: Here, path: str | None = N
     raise error("unknown-op", f"there is no op or block `{call.name}`", call.name_span, **guess)
 
 
-def _run_op(cls: type[Op], call: s.Call, value: Value, here: Here, path: str) -> Value:
+def _run_op(cls: type[Op], call: s.Call, value: Value | None, here: Here, path: str) -> Value:
     try:
-        op, bound = bind_op(cls, call, here.place(value), _initial(cls, here))
+        arguments, inputs = operands_of(cls, call, value, here.place(value))
+        op, bound = bind_op(cls, replace(call, arguments=arguments), here.place(value), _initial(cls, here))
     except (ArchError, Poisoned) as failure:
         here.e.results[path] = POISON
         if isinstance(failure, ArchError):
             here.e.reject(failure, here.stack)
         return POISON
-    return apply(op, bound, call, (value,), path, here)
+    return apply(op, bound, call, inputs, path, here)
 
 
 def _initial(cls: type[Op], here: Here) -> dict[str, Init]:

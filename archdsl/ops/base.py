@@ -156,6 +156,9 @@ class Op:
     any_dtype: ClassVar[bool] = False
     #: written with braces and branches, not called
     combinator: ClassVar[bool] = False
+    #: names of the tensors it reads, in the order of `inputs`; the last `optional_operands` may be left out
+    operands: ClassVar[tuple[str, ...]] = ("input",)
+    optional_operands: ClassVar[int] = 0
 
     def _arguments(self) -> tuple[object, ...]:
         return tuple(getattr(self, name) for name in self.__slots__)
