@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import TYPE_CHECKING
 
 from archdsl.language.diagnostics import error
 from archdsl.ops.base import Weight
 from archdsl.ops.schemes import SCHEMES, Numbers
+from archdsl.weights.lazy import Lazy, Make
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,17 +31,25 @@ def initialize(graph: Graph, seed: int = 0, without: Collection[str] = ()) -> di
     Each array has its own generator, seeded by (`seed`, crc32 of the key): it depends on neither order nor on other
     layers. `seed` >= 0. Raises `ArchError` (`init-argument`, `init-rank`) naming the weight.
     """
-    from numpy.random import SFC64, Generator, SeedSequence
+    return dict(lazy_initialize(graph, seed, without))
 
-    weights: dict[str, np.ndarray] = {}
+
+def lazy_initialize(graph: Graph, seed: int = 0, without: Collection[str] = ()) -> Lazy:
+    """As `initialize`, each array drawn when it is read."""
+    makers: dict[str, Make] = {}
     for layer in graph.layers:
         for weight in layer.weights:
             key = f"{layer.module}.{weight.name}"
-            if key in weights or key in without:  # a shared module, or one that is given
-                continue
-            sequence = SeedSequence((seed, zlib.crc32(key.encode())))
-            weights[key] = draw(weight, Generator(SFC64(sequence)), key)
-    return weights
+            if key not in makers and key not in without:  # else a shared module, or one that is given
+                makers[key] = partial(_drawn, weight, key, seed)
+    return Lazy(makers)
+
+
+def _drawn(weight: Weight, key: str, seed: int) -> np.ndarray:
+    from numpy.random import SFC64, Generator, SeedSequence
+
+    sequence = SeedSequence((seed, zlib.crc32(key.encode())))
+    return draw(weight, Generator(SFC64(sequence)), key)
 
 
 def draw(weight: Weight, generator: Generator, key: str) -> np.ndarray:

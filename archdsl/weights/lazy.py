@@ -26,6 +26,9 @@ class Lazy(Mapping[str, "np.ndarray"]):
     def __iter__(self) -> Iterator[str]:
         return iter(self.makers)
 
+    def __contains__(self, key: object) -> bool:
+        return key in self.makers  # the default of `Mapping` would make the array
+
     def __len__(self) -> int:
         return len(self.makers)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ import pytest
 from hand_built import random_inputs, random_weights, run_onnx, single
 
 from archdsl.emit.onnx import writer
-from archdsl.emit.onnx.model import onnx_model
+from archdsl.emit.onnx.model import onnx_model, skeleton
 from archdsl.language import output
 from archdsl.language.diagnostics import ArchError
 from archdsl.ops.linear import Linear
+from archdsl.weights.lazy import Lazy
 
 GRAPH = single(Linear(40), (50,))
 
@@ -102,3 +104,36 @@ def test_no_old_model_is_ever_left_with_new_data(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(Path, "replace", replace)
     writer.save(model(seed=5), path, "always")
     assert seen == [("net.onnx.data", False), ("net.onnx", False)]
+
+
+@pytest.mark.parametrize("how", ["always", "never"])
+def test_weights_that_are_made_while_they_are_written_give_the_same_files(tmp_path: Path, how: Any) -> None:
+    weights = random_weights(GRAPH, 0)
+    made: list[str] = []
+
+    def make(key: str) -> np.ndarray:
+        made.append(key)
+        return weights[key]
+
+    lazy = Lazy({key: partial(make, key) for key in weights})
+    frame = skeleton(GRAPH)
+    streamed = writer.save(frame.model, tmp_path / "net.onnx", how, frame.pending(lazy))
+    contents = [path.read_bytes() for path in streamed]
+    assert made == list(frame.declared)
+    whole = writer.save(model(), tmp_path / "net.onnx", how)
+    assert [path.read_bytes() for path in whole] == contents
+    assert how == "always" or contents == [model().SerializeToString(deterministic=True)]
+
+
+def test_a_weight_of_another_shape_leaves_no_file(tmp_path: Path) -> None:
+    frame = skeleton(GRAPH)
+    wrong = {**random_weights(GRAPH), "block.op.bias": np.zeros(3)}
+    with pytest.raises(ArchError, match=r"`block.op.bias` is \[40\], but its array is \[3\]"):
+        writer.save(frame.model, tmp_path / "net.onnx", weights=frame.pending(wrong))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [0, 1, 127, 128, 300, 2**31 - 1])
+def test_sizes_are_written_as_protobuf_writes_them(number: int) -> None:
+    weight = onnx.TensorProto(dims=[number]).SerializeToString()  # a tag of one byte, then the number
+    assert weight[1:] == bytes(writer._varint(number))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 import onnx
-from onnx import GraphProto, ModelProto, helper
+from onnx import ModelProto, helper
 
 from archdsl.emit.onnx import (  # noqa: F401 (rules)
     activation,
@@ -18,10 +18,10 @@ from archdsl.emit.onnx import (  # noqa: F401 (rules)
     pooling,
     shaping,
 )
-from archdsl.emit.onnx.rules import ELEMENT_TYPES, Emitter, Site, apply
+from archdsl.emit.onnx.rules import Emitter, Site, apply
+from archdsl.emit.onnx.tensors import Skeleton, attach
 from archdsl.graph.graph import CheckedGraph, Graph, Input, TensorRef
 from archdsl.language.diagnostics import error
-from archdsl.ops.base import TensorType
 from archdsl.ops.shaping import Dropout
 from archdsl.version import __version__
 
@@ -34,17 +34,27 @@ def onnx_model(
     *,
     opset: int = 17,
     batch: int | None = None,
+    metadata: Mapping[str, str] | None = None,
 ) -> ModelProto:
     """The deployed network; `weights` has an array for every `state_dict` key that it uses.
 
+    Raises `ArchError`: those of `skeleton`, `weight-missing` and `weight-shape`.
+    """
+    return attach(skeleton(graph, opset=opset, batch=batch, metadata=metadata), weights)
+
+
+def skeleton(
+    graph: CheckedGraph, *, opset: int = 17, batch: int | None = None, metadata: Mapping[str, str] | None = None
+) -> Skeleton:
+    """The deployed network without its weights.
+
     Names: inputs and outputs are the spec's; a node is its layer's path; a tensor is its `TensorRef.name`, or the
     output's name where it is one; an initializer is its `state_dict` key; what a rule adds is `path/word`.
-    The batch is the symbol `N` unless `batch` fixes it. Equal arguments give equal bytes. The model has passed
-    ONNX's full check with strict shape inference; a refusal there is our bug and stays onnx's own exception.
-    Raises `ArchError` (`opset-unsupported`, `weight-missing`, `weight-shape`, `output-name`, `onnx-unsupported`,
-    `onnx-no-rule`).
+    The batch is the symbol `N` unless `batch` fixes it; `metadata` joins the model's own. Equal arguments give equal
+    bytes. The model has passed ONNX's full check with strict shape inference; a refusal there is our bug and stays
+    onnx's own exception. Raises `ArchError` (`opset-unsupported`, `output-name`, `onnx-unsupported`, `onnx-no-rule`).
     """
-    model = _header(graph, opset)
+    model = _header(graph, opset, metadata or {})
     emitter = Emitter(model.graph, opset, batch, tensor_names(graph), {})
     for node in deployed_inputs(graph):
         emitter.describe(model.graph.input.add(), node.path, node.type)
@@ -54,8 +64,16 @@ def onnx_model(
             apply(Site(emitter, layer, _names(emitter, layer.inputs), _names(emitter, outputs)))
     _describe_results(graph, emitter)
     _check(model, emitter)
-    for key, value in emitter.declared.items():
-        _attach(model.graph, key, value, weights)
+    return Skeleton(model, emitter.declared)
+
+
+def weights_as_inputs(skeleton: Skeleton) -> ModelProto:
+    """The model with every weight as an input after the network's own: a file without weights that is still valid."""
+    model = ModelProto()
+    model.CopyFrom(skeleton.model)
+    emitter = Emitter(model.graph, 0, None, {}, {})
+    for key, value in skeleton.declared.items():
+        emitter.describe(model.graph.input.add(), key, value, batched=False)
     return model
 
 
@@ -94,7 +112,7 @@ def _refuse_input_names(inputs: list[TensorRef], taken: set[str]) -> None:
             raise error("output-name", message, help="give the output another name")
 
 
-def _header(graph: Graph, opset: int) -> ModelProto:
+def _header(graph: Graph, opset: int, extra: Mapping[str, str]) -> ModelProto:
     """A model without nodes; raises `ArchError` (`opset-unsupported`)."""
     newest = onnx.defs.onnx_opset_version()
     if not OLDEST_OPSET <= opset <= newest:
@@ -109,6 +127,7 @@ def _header(graph: Graph, opset: int) -> ModelProto:
         "archdsl.network": graph.name,
         "archdsl.source_digest": graph.digest,
         "archdsl.preprocessing": json.dumps(preprocessing, sort_keys=True),
+        **extra,
     }
     for key, value in metadata.items():
         model.metadata_props.add(key=key, value=value)
@@ -146,14 +165,3 @@ def _check(model: ModelProto, emitter: Emitter) -> None:
         emitter.describe(graph.input.add(), key, value, batched=False)
     onnx.checker.check_model(model, full_check=True)
     del graph.input[count:]
-
-
-def _attach(graph: GraphProto, key: str, value: TensorType, weights: Mapping[str, np.ndarray]) -> None:
-    """Add one weight as an initializer; raises `ArchError` (`weight-missing`, `weight-shape`)."""
-    array = weights.get(key)
-    if array is None:
-        raise error("weight-missing", f"no array is given for the weight `{key}`")
-    if array.shape != value.shape:
-        raise error("weight-shape", f"`{key}` is {list(value.shape)}, but its array is {list(array.shape)}")
-    data = np.ascontiguousarray(array, dtype=np.dtype(value.dtype).newbyteorder("<"))
-    graph.initializer.add(name=key, dims=value.shape, data_type=ELEMENT_TYPES[value.dtype], raw_data=data.tobytes())

@@ -1,16 +1,22 @@
-"""An ONNX model -> a file that is complete or absent; large weights in a second file next to it."""
+"""An ONNX model -> a file that is complete or absent; large weights in a second file next to it.
+
+Weights are written one after the other as they are made, so that no more than one is in memory.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from onnx import GraphProto, ModelProto, TensorProto, helper
+from onnx import GraphProto, ModelProto, TensorProto, helper, numpy_helper
 
+from archdsl.emit.onnx.tensors import Pending
 from archdsl.language.diagnostics import error
-from archdsl.language.output import staged, sync, write_atomic
+from archdsl.language.output import staged, sync
 
+External = Literal["auto", "always", "never"]
 #: protobuf cannot hold a message of 2 GiB; the margin is for everything that is not weights
 SINGLE_FILE_BYTES = 2**31 - 2**24
 #: smaller tensors (shapes, bounds) stay in the model, where shape inference needs them
@@ -19,28 +25,92 @@ EXTERNAL_FROM_BYTES = 1024
 ALIGNMENT = 4096
 
 
-def save(model: ModelProto, path: str | Path, external: Literal["auto", "always", "never"] = "auto") -> list[Path]:
-    """Write the model, and give the files written.
+def save(
+    model: ModelProto, path: str | Path, external: External = "auto", weights: Sequence[Pending] = ()
+) -> list[Path]:
+    """Write the model with the weights that it lacks, and give the files written.
 
     The weights go to `path` + ".data" if one file cannot hold them (`auto`), always, or never. Files take their
     names only when complete; raises `ArchError` (`cannot-write`, `too-large`).
     """
     path = Path(path)
-    fits = sum(map(_bytes, model.graph.initializer)) < SINGLE_FILE_BYTES
+    inline = sum(map(_bytes, model.graph.initializer))
+    fits = inline + sum(weight.bytes for weight in weights) < SINGLE_FILE_BYTES
     if external == "never" and not fits:
         raise error("too-large", f"cannot write `{path}`: one ONNX file holds less than 2 GiB")
     if external == "always" or not fits:
-        return _save_pair(model, path)
-    write_atomic(path, model.SerializeToString(deterministic=True))
+        return _save_pair(model, path, weights)
+    with staged(path) as file:
+        _write(file, model, weights)
     return [path]
 
 
-def _save_pair(model: ModelProto, path: Path) -> list[Path]:
+# One file -------------------------------------------------------------------------------------------------------------
+
+
+def _write(file: BinaryIO, model: ModelProto, weights: Sequence[Pending]) -> None:
+    """The bytes that protobuf gives the whole model, without ever having the whole model."""
+    head, tail = _around(model, "graph")
+    first, last = _around(model.graph, "initializer")
+    heads = [weight.head().SerializeToString(deterministic=True) for weight in weights]
+    inline = [tensor.SerializeToString(deterministic=True) for tensor in model.graph.initializer]
+    sizes = [len(tensor) for tensor in inline]
+    sizes += [len(start) + _field_bytes(weight.bytes) for start, weight in zip(heads, weights, strict=True)]
+    file.write(head)
+    _open_field(file, ModelProto.GRAPH_FIELD_NUMBER, len(first) + sum(map(_field_bytes, sizes)) + len(last))
+    file.write(first)
+    for size, tensor in zip(sizes, inline, strict=False):
+        _open_field(file, GraphProto.INITIALIZER_FIELD_NUMBER, size)
+        file.write(tensor)
+    for size, start, weight in zip(sizes[len(inline) :], heads, weights, strict=True):
+        _open_field(file, GraphProto.INITIALIZER_FIELD_NUMBER, size)
+        file.write(start)
+        _open_field(file, TensorProto.RAW_DATA_FIELD_NUMBER, weight.bytes)
+        file.write(weight.data())
+    file.write(last)
+    file.write(tail)
+
+
+def _around(message: ModelProto | GraphProto, name: str) -> tuple[bytes, bytes]:
+    """A message's fields before and after the one of that name, serialized; protobuf orders them by number."""
+    number = message.DESCRIPTOR.fields_by_name[name].number
+    parts = type(message)(), type(message)()
+    for field, value in message.ListFields():
+        if field.name != name:
+            _copy_field(parts[field.number > number], field.name, value)
+    before, after = (part.SerializeToString(deterministic=True) for part in parts)
+    return before, after
+
+
+def _open_field(file: BinaryIO, number: int, size: int) -> None:
+    """The start of a field of `size` bytes (protobuf's wire type 2; field numbers here are below 16)."""
+    file.write(bytes([number << 3 | 2]) + bytes(_varint(size)))
+
+
+def _field_bytes(size: int) -> int:
+    """A field of `size` bytes with its start."""
+    return 1 + len(list(_varint(size))) + size
+
+
+def _varint(number: int) -> Iterator[int]:
+    """Protobuf's integers: seven bits a byte, the lowest first."""
+    while number > 0x7F:
+        yield number & 0x7F | 0x80
+        number >>= 7
+    yield number
+
+
+# Two files ------------------------------------------------------------------------------------------------------------
+
+
+def _save_pair(model: ModelProto, path: Path, weights: Sequence[Pending]) -> list[Path]:
     data_path = path.with_name(path.name + ".data")
     with staged(path) as file, staged(data_path) as data:
         light = _without_weights(model)
         for tensor in model.graph.initializer:
             _move(tensor, light.graph, data, data_path.name)
+        for weight in weights:
+            _stream(weight, light.graph, data, data_path.name)
         file.write(light.SerializeToString(deterministic=True))
         sync(file)
         sync(data)
@@ -68,18 +138,34 @@ def _copy_field(target: ModelProto | GraphProto, name: str, value: object) -> No
         getattr(target, name).MergeFrom(value)
 
 
+def _stream(weight: Pending, graph: GraphProto, data: BinaryIO, location: str) -> None:
+    """As `_move`, for a weight that is not made yet."""
+    tensor = weight.head()
+    if weight.bytes < EXTERNAL_FROM_BYTES:
+        tensor.raw_data = weight.data().tobytes()
+        graph.initializer.append(tensor)
+        return
+    _point(graph, tensor, data, location, weight.bytes)
+    data.write(weight.data())
+
+
 def _move(tensor: TensorProto, graph: GraphProto, data: BinaryIO, location: str) -> None:
     """Append the tensor's bytes to the data file, and a tensor that points there to the graph."""
     if _bytes(tensor) < EXTERNAL_FROM_BYTES:
         graph.initializer.append(tensor)
         return
+    raw = tensor.raw_data or numpy_helper.to_array(tensor).tobytes()
+    _point(graph, tensor, data, location, len(raw))
+    data.write(raw)
+
+
+def _point(graph: GraphProto, tensor: TensorProto, data: BinaryIO, location: str, length: int) -> None:
+    """An initializer whose `length` bytes come next in the data file, which is padded for them."""
     data.write(bytes(-data.tell() % ALIGNMENT))
     moved = graph.initializer.add(name=tensor.name, dims=tensor.dims, data_type=tensor.data_type)
     moved.data_location = TensorProto.EXTERNAL
-    raw = tensor.raw_data
-    for key, value in (("location", location), ("offset", data.tell()), ("length", len(raw))):
+    for key, value in (("location", location), ("offset", data.tell()), ("length", length)):
         moved.external_data.add(key=key, value=str(value))
-    data.write(raw)
 
 
 def _bytes(tensor: TensorProto) -> int:
