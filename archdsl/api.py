@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archdsl.graph.check import check
+from archdsl.graph.costs import Costs
 from archdsl.graph.graph import CheckedGraph
 from archdsl.graph.network import Request
 from archdsl.language.diagnostics import Diagnostic
@@ -31,7 +32,7 @@ def load(
     file: str | Path,
     network: str | None = None,
     *,
-    inputs: Mapping[str, tuple[int, ...]] | None = None,
+    inputs: Mapping[str, tuple[int | str, ...]] | None = None,
     limits: Limits | None = None,
     **parameters: object,
 ) -> Network:
@@ -39,7 +40,8 @@ def load(
 
     `file` is a path, or the name of a network or family of the shipped library (`"googlenet"`). `network` picks one
     of the file's networks (its first where None), `parameters` override those that it declares, and `inputs` the
-    shapes of its inputs, without the batch (`{"image": (3, 299, 299)}`). Raises `ArchError`, whose `diagnostics`
+    shapes of its inputs, without the batch (`{"image": (3, 299, 299)}`); a text leaves a size open
+    (`(3, "H", "W:32..512by32")`). Raises `ArchError`, whose `diagnostics`
     say what is wrong and where.
     """
     return load_with(str(file), network, _values(parameters), inputs or {}, limits or Limits())
@@ -49,14 +51,14 @@ def load_with(
     file: str,
     network: str | None,
     parameters: Mapping[str, object],
-    inputs: Mapping[str, tuple[int, ...]],
+    inputs: Mapping[str, tuple[int | str, ...]],
     limits: Limits,
 ) -> Network:
     """`load`, with parameters as a mapping, so that one may be called `network` or `limits`."""
     path, name, network = find(file, network)
     program = read_program(path, name, limits)
     checked = check(program, Request(network, parameters, inputs, limits), path)
-    return Network(checked.graph, checked.diagnostics)
+    return Network(checked.graph, checked.diagnostics, checked.costs)
 
 
 def _values(parameters: Mapping[str, object]) -> dict[str, object]:
@@ -70,6 +72,7 @@ class Network:
 
     checked: CheckedGraph
     diagnostics: tuple[Diagnostic, ...] = ()
+    counted: Costs | None = None
 
     @property
     def name(self) -> str:
@@ -84,13 +87,28 @@ class Network:
         """Rows and totals; `to_dict()` is the JSON of `archdsl report --format json`."""
         from archdsl.emit.report.model import report
 
-        return report(self.checked, batch)
+        return report(self.checked, batch, self.counted)
 
     def initialize(self, seed: int = 0) -> dict[str, np.ndarray]:
         """Weights and buffers by `state_dict` key, drawn as the spec declares."""
         from archdsl.weights.initialize import initialize
 
         return initialize(self.checked, seed)
+
+    def read_weights(
+        self, file: str | Path, *, map: str | None = None, partial: bool = False, seed: int = 0
+    ) -> Weights:
+        """Weights from a file, by `state_dict` key; each is read when it is asked for.
+
+        `file` is .safetensors, .npz, .pth, .pt or .onnx; `map` the rules that make its names the network's: a .toml
+        file, or a shipped map. Raises `ArchError` where names or shapes do not fit, before anything is loaded;
+        `partial` loads what fits and initializes the rest.
+        """
+        from archdsl.weights.maps import mapped
+        from archdsl.weights.match import complete
+        from archdsl.weights.read import read_weights
+
+        return complete(self.checked, mapped(self.checked, read_weights(file), map), seed, not partial, partial)
 
     def torch_source(self) -> str:
         """Readable PyTorch source of the network; needs only torch to run."""
@@ -104,19 +122,42 @@ class Network:
 
         return module(self.checked, self._weights(weights, seed))
 
-    def onnx(self, weights: Weights | None = None, *, opset: int = 17, seed: int = 0) -> onnx.ModelProto:
-        """The deployed network with a symbolic batch; `weights` by `state_dict` key, the rest initialized."""
-        from archdsl.emit.onnx.model import onnx_model
+    def onnx(
+        self, weights: Weights | None = None, *, passes: Iterable[str] = (), opset: int = 17, seed: int = 0
+    ) -> onnx.ModelProto:
+        """The deployed network with a symbolic batch; `weights` by `state_dict` key, the rest initialized.
 
-        return onnx_model(self.checked, self._weights(weights, seed), opset=opset)
+        Without `passes` (`archdsl.passes.pipeline.DEPLOYMENT` has those of `archdsl export`) initializers are the
+        `state_dict` keys. Raises `ArchError`.
+        """
+        from archdsl.emit.onnx.tensors import attach
+        from archdsl.runtime.deploy import Deployment, prepare
 
-    def save_onnx(self, path: str | Path, weights: Weights | None = None, *, opset: int = 17, seed: int = 0) -> None:
-        """Write the ONNX file; it appears under its name only when it is complete."""
-        from archdsl.emit.onnx.writer import save
+        how = Deployment(tuple(passes), opset)
+        prepared = prepare(self.checked, self._weights(weights, seed), how, self.counted)
+        return attach(prepared.frame, prepared.weights)
 
-        save(self.onnx(weights, opset=opset, seed=seed), Path(path))
+    def save_onnx(
+        self,
+        path: str | Path,
+        weights: Weights | None = None,
+        *,
+        passes: Iterable[str] = (),
+        opset: int = 17,
+        seed: int = 0,
+        batch: int | None = None,
+    ) -> tuple[Path, ...]:
+        """Write the ONNX file of any size, and its data next to it above 2 GB; gives the paths.
 
-    def _weights(self, given: Weights | None, seed: int) -> dict[str, np.ndarray]:
+        Files appear under their names only when they are complete; one weight is in memory at a time. Raises
+        `ArchError`.
+        """
+        from archdsl.runtime.deploy import Deployment, deploy
+
+        how = Deployment(tuple(passes), opset, batch)
+        return deploy(self.checked, self._weights(weights, seed), path, how, self.counted).files
+
+    def _weights(self, given: Weights | None, seed: int) -> Weights:
         from archdsl.weights.match import complete
 
         return complete(self.checked, given or {}, seed)

@@ -51,7 +51,7 @@ def networks_of(program: Program, path: Path) -> Iterable[Network]:
     """The checked networks of a file, in its order."""
     for declared in program.main.networks:
         checked = check(program, Request(declared.name), path)
-        yield Network(checked.graph, checked.diagnostics)
+        yield Network(checked.graph, checked.diagnostics, checked.costs)
 
 
 def entry(network: Network, source: str) -> Entry:

@@ -59,9 +59,10 @@ def classifier() -> CheckedGraph:
     return network([x, conv, norm, relu, flat_aux, aux, pool, flat, drop, fc], logits=fc, loss=aux)
 
 
-def single(op: Op, *shapes: tuple[int, ...]) -> CheckedGraph:
-    """One op between inputs x0, x1, ... and outputs y0, y1, ..."""
-    inputs = [image(*shape, name=f"x{i}") for i, shape in enumerate(shapes)]
+def single(op: Op, *shapes: tuple[int, ...] | TensorType) -> CheckedGraph:
+    """One op between inputs x0, x1, ... and outputs y0, y1, ...; a shape alone is one of float32."""
+    types = [shape if isinstance(shape, TensorType) else TensorType(shape) for shape in shapes]
+    inputs = [Input(f"x{i}", type, NOWHERE) for i, type in enumerate(types)]
     node = layer("block.op", op, *inputs)
     return network([*inputs, node], **{f"y{i}": (node, i) for i in range(len(node.output_types))})
 
@@ -73,16 +74,23 @@ def random_weights(graph: CheckedGraph, seed: int = 0) -> dict[str, np.ndarray]:
     for node in graph.layers:
         for weight in node.weights:
             values = generator.normal(size=weight.shape).astype(weight.dtype)
-            weights[f"{node.module}.{weight.name}"] = np.abs(values) + 0.5 if weight.name == "running_var" else values
+            weights[node.key(weight)] = np.abs(values) + 0.5 if weight.name == "running_var" else values
     return weights
 
 
 def random_inputs(graph: CheckedGraph, batch: int = 2, seed: int = 1, spread: float = 2) -> dict[str, np.ndarray]:
+    """Normal numbers; whole ones from 0 to 3, and of bool at least a true one in each row."""
     generator = np.random.default_rng(seed)
-    return {
-        node.path: generator.normal(scale=spread, size=(batch, *node.type.shape)).astype(np.float32)
-        for node in graph.inputs
-    }
+    return {node.path: _random(generator, (batch, *node.type.shape), node.type.dtype, spread) for node in graph.inputs}
+
+
+def _random(generator: np.random.Generator, shape: tuple[int, ...], dtype: str, spread: float) -> np.ndarray:
+    if dtype.startswith("float"):
+        return generator.normal(scale=spread, size=shape).astype(dtype)
+    values = generator.integers(0, 2 if dtype == "bool" else 4, shape).astype(dtype)
+    if dtype == "bool":
+        values[..., 0] = True
+    return values
 
 
 def run_onnx(model: object, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:

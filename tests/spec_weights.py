@@ -23,7 +23,7 @@ def ordinary_weights(net: archdsl.Network) -> Weights:
     adds = [layer for layer in graph.layers if isinstance(layer.op, Add)]
     branches = {ref.path: len(layer.inputs) for layer in adds for ref in layer.inputs if ".residual." in ref.path}
     weights = {
-        f"{layer.path}.{weight.name}": _drawn(f"{layer.path}.{weight.name}", weight.shape, weight.name)
+        layer.key(weight): _drawn(layer.key(weight), weight.shape, weight.name)
         for layer in graph.layers
         for weight in layer.weights
     }

@@ -16,6 +16,7 @@ LAYERS = [
     {"ops"},
     {"graph"},
     {"weights"},
+    {"passes"},
     {"emit.report", "emit.torch", "emit.onnx", "emit.view"},
     {"runtime"},
     {"cli"},

@@ -26,6 +26,8 @@ def test_the_wheel_holds_what_it_needs(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {"archdsl/grammars/arch.lark", "archdsl/specs/googlenet.arch", "archdsl/py.typed"} <= names
     assert {f"archdsl/explain/{path.name}" for path in (ROOT / "archdsl/explain").glob("*.md")} <= names
+    maps = (ROOT / "archdsl/weights/maps").rglob("*.toml")
+    assert {path.relative_to(ROOT).as_posix() for path in maps} <= names
     assert not [name for name in names if name.startswith(("tests", "tools", "docs"))]
 
 

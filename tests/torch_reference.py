@@ -10,6 +10,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from hand_built import random_inputs, random_weights, run_onnx, single
+from sequence_reference import SEQUENCE_REFERENCE
+from vision_reference import VISION_REFERENCE
 
 from archdsl.emit.onnx.model import onnx_model
 from archdsl.ops import activation, channels, convolution, linear, merge, normalization, pooling, resampling, shaping
@@ -35,7 +37,7 @@ def _depthwise(op: convolution.Depthwise, x: Tensors, w: dict[str, torch.Tensor]
     return _conv(op.conv((TensorType(tuple(x[0].shape[1:])),)), x, w)
 
 
-def _maxpool(op: pooling.MaxPool, x: Tensors, _: object) -> torch.Tensor:
+def _maxpool(op: pooling.MaxPool, x: Tensors, _: object) -> torch.Tensor | tuple[torch.Tensor, ...]:
     if op.kernel == "global":
         return x[0].amax(dim=tuple(range(2, x[0].dim())), keepdim=True)
     pool = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[x[0].dim() - 3]
@@ -43,7 +45,7 @@ def _maxpool(op: pooling.MaxPool, x: Tensors, _: object) -> torch.Tensor:
     value = x[0]
     if not isinstance(op.pad, int):
         value = _padded(value, op.geometry((TensorType(tuple(x[0].shape[1:])),)).padding, -math.inf)
-    return pool(value, op.kernel, op.stride, pad, op.dilation, op.ceil)
+    return pool(value, op.kernel, op.stride, pad, op.dilation, op.ceil, op.indices)
 
 
 def _avgpool(op: pooling.AvgPool, x: Tensors, _: object) -> torch.Tensor:
@@ -171,12 +173,19 @@ REFERENCE: dict[type[Op], Reference] = {
 }
 
 
-def compare(op: Op, shapes: tuple[tuple[int, ...], ...], opset: int, batch: int = 2, spread: float = 2) -> None:
+REFERENCE |= SEQUENCE_REFERENCE | VISION_REFERENCE
+
+
+def compare(
+    op: Op, shapes: tuple[tuple[int, ...] | TensorType, ...], opset: int, batch: int = 2, spread: float = 2
+) -> None:
     """The op on onnxruntime against PyTorch, to float32's rounding."""
     graph = single(op, *shapes)
     weights, inputs = random_weights(graph), random_inputs(graph, batch, spread=spread)
     results = run_onnx(onnx_model(graph, weights, opset=opset), inputs)
-    short = {key.removeprefix("block.op."): torch.from_numpy(value) for key, value in weights.items()}
+    short = {
+        weight.name: torch.from_numpy(weights[node.key(weight)]) for node in graph.layers for weight in node.weights
+    }
     expected = REFERENCE[type(op)](op, [torch.from_numpy(value) for value in inputs.values()], short)
     expected = expected if isinstance(expected, tuple) else (expected,)
     assert len(results) == len(expected)

@@ -13,7 +13,7 @@ import math
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass
 from pathlib import Path
 from types import ModuleType
@@ -27,7 +27,7 @@ from archdsl.language.limits import Limits
 from archdsl.language.parse import parse
 from archdsl.language.source import Source
 from archdsl.ops import OPS, activation
-from archdsl.ops.base import Init, Op, TensorType, parameters, per_axis
+from archdsl.ops.base import Init, Op, TensorType, Weight, parameters, per_axis
 
 PAGE = Path(__file__).parents[1] / "docs" / "ops.md"
 
@@ -50,6 +50,7 @@ KINDS = {
     "number": "number",
     "flag": "`true` or `false`",
     "sizes": "whole number, 1 or more, or a list",
+    "naturals": "whole number, 0 or more, or a list",
     "window": "whole number, 1 or more, a list, or `global`",
     "scales": "number above 0, or a list",
     "padding": "whole number, 0 or more, a list, or a [padding word](language.md#padding)",
@@ -57,6 +58,7 @@ KINDS = {
     "choice": "one of its words",
     "init": "[scheme](language.md#initialization)",
     "axis": "axis number",
+    "axes": "axis number, or a list of them",
 }
 
 #: Arguments that take less than their kind does.
@@ -89,6 +91,7 @@ FLOPs = 2 * MACs + operations. Each formula stands beside its value for the exam
 | `F` | size of the input's last axis |
 | `K` | kernel sizes multiplied; with `global`, the sizes of all spatial axes multiplied |
 | `n` | number of inputs |
+| `R` | size of axis 1 of the last input: its number of boxes |
 
 and other names are the op's arguments.
 
@@ -105,7 +108,8 @@ class Example:
     """A use of an op, further uses, and the formulas that are tried on all of them; see tools/op_examples.toml."""
 
     call: str
-    inputs: Sequence[Sequence[int]] = ((8, 16, 16),)
+    inputs: Sequence[Sequence[int]] | Mapping[str, str] = ((8, 16, 16),)
+    before: str = ""
     macs: str = "0"
     operations: str = "0"
     others: Sequence[str] = ()
@@ -133,12 +137,22 @@ def example_of(name: str) -> Example:
 # Compiling ------------------------------------------------------------------------------------------------------------
 
 
-def program(call: str, shapes: Sequence[Sequence[int]]) -> str:
-    """A network that applies the op to inputs of these shapes; a merge gets one branch for each."""
-    names = ["x"] if len(shapes) == 1 else [chr(ord("a") + index) for index in range(len(shapes))]
-    inputs = [f"    input {name}: [{', '.join(map(str, shape))}]" for name, shape in zip(names, shapes, strict=True)]
-    use = call if len(shapes) == 1 else f"{call} {{ {'; '.join(f'@{name}' for name in names)} }}"
-    return "\n".join(["network example {", *inputs, f"    y: {use}", "}"])
+def program(call: str, example: Example) -> str:
+    """A network that applies the op to the example's inputs; a merge gets one branch for each."""
+    types = _input_types(example.inputs)
+    inputs = [f"    input {name}: {type}" for name, type in types.items()]
+    merge = OPS[call.partition("(")[0]].combinator
+    use = f"{call} {{ {'; '.join(f'@{name}' for name in types)} }}" if merge else call
+    before = [f"    {example.before}"] if example.before else []
+    return "\n".join(["network example {", *inputs, *before, f"    y: {use}", "}"])
+
+
+def _input_types(inputs: Sequence[Sequence[int]] | Mapping[str, str]) -> dict[str, str]:
+    """The inputs' types by name: `x` for one that has no name, else `a`, `b` ..."""
+    if isinstance(inputs, Mapping):
+        return dict(inputs)
+    names = ["x"] if len(inputs) == 1 else [chr(ord("a") + index) for index in range(len(inputs))]
+    return {name: f"[{', '.join(map(str, shape))}]" for name, shape in zip(names, inputs, strict=True)}
 
 
 def compiled(text: str) -> archdsl.Network:
@@ -149,9 +163,9 @@ def compiled(text: str) -> archdsl.Network:
         return archdsl.load(path)
 
 
-def only_layer(network: archdsl.Network) -> Layer:
-    (layer,) = network.checked.layers
-    return layer
+def last_layer(network: archdsl.Network) -> Layer:
+    """The layer of the op itself, after those that its example needs."""
+    return network.checked.layers[-1]
 
 
 def counts(layer: Layer) -> tuple[int, int]:
@@ -180,6 +194,7 @@ def letters(layer: Layer) -> dict[str, object]:
         "C": first.shape[0],
         "F": first.shape[-1],
         "K": area(layer.op, first),
+        "R": layer.input_types[-1].shape[0],
         "n": len(layer.inputs),
     }
 
@@ -195,7 +210,7 @@ def check_formulas(name: str) -> None:
     """Raise where a formula gives another count than the op, on any of the examples."""
     example = example_of(name)
     for call in (example.call, *example.others):
-        layer = only_layer(compiled(program(call, example.inputs)))
+        layer = last_layer(compiled(program(call, example)))
         stated = (value(example.macs, layer), value(example.operations, layer))
         if stated != counts(layer):
             raise ValueError(f"`{call}`: the formulas give {stated}, the op counts {counts(layer)}")
@@ -206,12 +221,11 @@ def check_formulas(name: str) -> None:
 
 def torch_form(network: archdsl.Network) -> str:
     """The module that the generated class holds, else the expression in its `forward`."""
-    statements = [
-        node for node in ast.walk(ast.parse(network.torch_source())) if isinstance(node, ast.Assign | ast.Return)
-    ]
+    example = ast.parse(network.torch_source()).body[-1]
+    statements = [node for node in ast.walk(example) if isinstance(node, ast.Assign | ast.Return)]
     modules = [node for node in statements if ast.unparse(node).startswith("self.")]
     values = modules or [node for node in statements if not isinstance(node.value, ast.Name)]
-    return ast.unparse(values[0].value) if values and values[0].value else "x"
+    return ast.unparse(values[-1].value) if values and values[-1].value else "x"
 
 
 def onnx_form(network: archdsl.Network) -> str:
@@ -267,8 +281,9 @@ def entry(name: str) -> str:
     check_formulas(name)
     cls = OPS[name]
     example = example_of(name)
-    text = program(example.call, example.inputs)
+    text = program(example.call, example)
     parts = [f"### {name}", f"`{signature(name, cls)}`", inspect.cleandoc(cls.__doc__ or "")]
+    parts += [_operands(cls)] if len(cls.operands) > 1 else []
     parts += ["\n".join(argument_table(cls))] if parameters(cls) else []
     parts += [f"```arch\n{text}\n```", "\n".join(facts(cls, example, compiled(text)))]
     return "\n\n".join(parts) + "\n"
@@ -311,19 +326,35 @@ def kind(cls: type[Op], field: Field[Any]) -> str:
 
 def facts(cls: type[Op], example: Example, network: archdsl.Network) -> Iterator[str]:
     """What came of the example."""
-    layer = only_layer(network)
+    layer = last_layer(network)
     macs, operations = counts(layer)
     before, after = (", ".join(f"`{value}`" for value in types) for types in (layer.input_types, layer.output_types))
-    yield f"- Shapes: {before} -> {after}" + (" (results `0`, `1`, ...)" if len(layer.output_types) > 1 else "")
+    yield f"- Shapes: {before} -> {after}" + _results(layer)
     if layer.weights:
-        yield "- Weights: " + ", ".join(
-            f"`{weight.name}` {list(weight.shape)}{'' if weight.trainable else ' (buffer)'}" for weight in layer.weights
-        )
+        yield "- Weights: " + ", ".join(map(_weight, layer.weights))
     elif cls.weighted:
         yield "- Weights: none here; the op can own weights"
     yield f"- Cost: {_count(macs, example.macs, 'MACs')}, {_count(operations, example.operations, 'operations')}"
     yield f"- PyTorch: `{torch_form(network)}`"
     yield f"- ONNX: {onnx_form(network)}"
+
+
+def _weight(weight: Weight) -> str:
+    name = f"`{weight.name}`" if weight.name else "under the label itself"
+    return f"{name} {list(weight.shape)}{'' if weight.trainable else ' (buffer)'}"
+
+
+def _results(layer: Layer) -> str:
+    names = [f"`{name}`" for name in layer.op.results(layer.input_types)]
+    listed = f"{', '.join(names[:2])}{', ...' if len(names) > 2 else ''}"
+    return f" (results {listed})" if names else ""
+
+
+def _operands(cls: type[Op]) -> str:
+    """Which tensors it reads, where there are several."""
+    required = len(cls.operands) - cls.optional_operands
+    names = [f"`{name}`" if i < required else f"`{name}` (may be left out)" for i, name in enumerate(cls.operands)]
+    return f"Reads {', '.join(names)}."
 
 
 def _count(number: int, formula: str, what: str) -> str:

@@ -12,7 +12,20 @@ from archdsl.language.diagnostics import ArchError
 from archdsl.language.similar import nearest
 from archdsl.version import __version__
 
-COMMANDS = ("compile", "check", "report", "export", "torch", "run", "verify", "list", "explain")
+COMMANDS = (
+    "compile",
+    "check",
+    "report",
+    "export",
+    "torch",
+    "weights",
+    "run",
+    "verify",
+    "bench",
+    "profile",
+    "list",
+    "explain",
+)
 
 
 class Commands(click.Group):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from archdsl.language.diagnostics import ArchError
+from archdsl.language.diagnostics import ArchError, Diagnostic
 from archdsl.language.limits import LIMIT_NAMES, Limits
 
 if TYPE_CHECKING:
@@ -28,7 +28,12 @@ def network_options(command: Command) -> Command:
 
 
 def weight_options(command: Command) -> Command:
-    """`--weights` and `--seed`."""
+    """`--weights`, `--map`, `--partial` and `--seed`."""
+    return weight_file_options(_SEED(command))
+
+
+def weight_file_options(command: Command) -> Command:
+    """`--weights`, `--map` and `--partial`."""
     for option in reversed(_WEIGHTS):
         command = option(command)
     return command
@@ -69,15 +74,24 @@ def _no_stage(path: object) -> object:
     raise click.BadParameter("a parameter cannot be a tensor")
 
 
-def shapes(ctx: click.Context, option: click.Parameter, texts: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
-    """`--input image=3x299x299`."""
+def shapes(ctx: click.Context, option: click.Parameter, texts: tuple[str, ...]) -> dict[str, tuple[int | str, ...]]:
+    """`--input image=3x299x299`, or with open sizes `--input image=3xHxW`."""
     found = {}
     for text in texts:
         name, value = _setting(text, "name=CxHxW, e.g. image=3x299x299")
-        if not re.fullmatch(r"[1-9]\d*(x[1-9]\d*)*", value) or len(value) > 100:
-            raise click.BadParameter(f"{value!r} is not a shape such as 3x299x299")
-        found[name] = tuple(map(int, value.split("x")))
+        sizes = value.split("x")
+        if len(value) > 100 or not all(map(_is_size, sizes)):
+            raise click.BadParameter(f"{value!r} is not a shape such as 3x299x299, 3xHxW or 3xH:32..512xW")
+        found[name] = tuple(int(size) if size.isdigit() else size for size in sizes)
     return found
+
+
+def _is_size(text: str) -> bool:
+    if re.fullmatch(r"[0-9]+", text):
+        return text[0] != "0"
+    from archdsl.graph.dimensions import SYMBOL
+
+    return SYMBOL.fullmatch(text) is not None
 
 
 def limits(ctx: click.Context, option: click.Parameter, texts: tuple[str, ...]) -> Limits:
@@ -94,8 +108,8 @@ def limits(ctx: click.Context, option: click.Parameter, texts: tuple[str, ...]) 
     return Limits(**found)
 
 
-def remember(ctx: click.Context, option: click.Parameter, value: bool) -> None:
-    """Keep how much is to be said where every part of the command can ask for it."""
+def remember(ctx: click.Context, option: click.Parameter, value: object) -> None:
+    """Keep how much is to be said, or how weights are to be read, where every part of the command can ask for it."""
     assert option.name is not None
     ctx.meta[f"archdsl.{option.name}"] = value
 
@@ -125,16 +139,21 @@ _NETWORK = (
     click.option("--set", "parameters", multiple=True, metavar="NAME=VALUE", callback=parameters,
                  help="Override a parameter of the network (repeatable)."),
     click.option("--input", "inputs", multiple=True, metavar="NAME=CxHxW", callback=shapes,
-                 help="Override an input's shape, e.g. image=3x299x299."),
+                 help="Override an input's shape, e.g. image=3x299x299; names leave sizes open: image=3xHxW."),
     click.option("--limit", "limits", multiple=True, metavar="NAME=N", callback=limits,
                  help=f"Raise a limit: {', '.join(LIMIT_NAMES)}."),
     verbosity_options,
 )  # fmt: skip
 _WEIGHTS = (
-    click.option("--weights", metavar="F", help="Weights by name (.npz); initialized by the spec without it."),
-    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
-                 help="Seed of the initialization."),
+    click.option("--weights", metavar="F",
+                 help="Weights: .safetensors, .npz, .pth, .pt or .onnx; initialized by the spec without it."),
+    click.option("--map", metavar="M", expose_value=False, callback=remember,
+                 help="Rules for the names in F: a .toml file, or timm, torchvision or caffe."),
+    click.option("--partial", is_flag=True, expose_value=False, callback=remember,
+                 help="Load what fits, say what does not, and initialize the rest."),
 )  # fmt: skip
+_SEED = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
+                     help="Seed of the initialization.")  # fmt: skip
 
 
 def load_network(
@@ -142,20 +161,62 @@ def load_network(
 ) -> Network:
     """The checked network that the options ask for; its warnings are shown, with `-v` its notes too."""
     from archdsl.api import load_with
-    from archdsl.cli.show import show_diagnostics
 
     loaded = load_with(file, network, parameters, inputs, limits)
-    shown = [found for found in loaded.diagnostics if found.severity != "note" or said("verbose")]
-    if shown and not said("quiet"):
-        show_diagnostics(shown)
+    show_warnings([found for found in loaded.diagnostics if found.severity != "note" or said("verbose")])
     return loaded
 
 
-def load_weights(loaded: Network, path: str | None, seed: int) -> dict[str, np.ndarray]:
-    """The network's weights: from a file, else initialized."""
-    if path is None:
-        return loaded.initialize(seed)
-    from archdsl.weights.match import complete
+def load_weights(loaded: Network, path: str | None, seed: int) -> Mapping[str, np.ndarray]:
+    """The network's weights: from a file, by `--map` and `--partial`, else initialized. Each is made when it is read.
+
+    What a file lacks is told at once, numbers in it that are NaN or infinite when the command has ended.
+    """
+    from archdsl.weights.fit import fit, headers_of
+    from archdsl.weights.initialize import lazy_initialize
+    from archdsl.weights.maps import mapped
+    from archdsl.weights.match import complete, remarks
     from archdsl.weights.read import read_weights
 
-    return complete(loaded.checked, read_weights(path), seed, strict=True)
+    if path is None:
+        return lazy_initialize(loaded.checked, seed)
+    meta = click.get_current_context().meta
+    partial = bool(meta.get("archdsl.partial"))
+    checkpoint = mapped(loaded.checked, read_weights(path), meta.get("archdsl.map"))
+    arrays = complete(loaded.checked, checkpoint, seed, strict=True, partial=partial, notice=_at_end(path))
+    found = [*checkpoint.remarks, *remarks(fit(loaded.checked, headers_of(checkpoint)), path, partial)]
+    show_warnings([remark for remark in found if remark.severity != "note" or said("verbose")])
+    return arrays
+
+
+def read_labels(path: str | None) -> tuple[str, ...]:
+    """The lines of a text file; none where no file is named."""
+    if path is None:
+        return ()
+    from pathlib import Path
+
+    from archdsl.language.program import read_source
+
+    return tuple(read_source(Path(path), path, Limits()).text.splitlines())
+
+
+def _at_end(path: str) -> Callable[[str], None]:
+    """Takes the names of arrays that hold NaN; the warning about all of them comes when the command has ended."""
+    names: dict[str, None] = {}
+
+    def show() -> None:
+        from archdsl.weights.match import not_finite
+
+        if names:
+            show_warnings([not_finite(path, list(names))])
+
+    click.get_current_context().call_on_close(show)
+    return lambda name: names.update({name: None})
+
+
+def show_warnings(diagnostics: list[Diagnostic]) -> None:
+    """On stderr, unless `--quiet`."""
+    from archdsl.cli.show import show_diagnostics
+
+    if diagnostics and not said("quiet"):
+        show_diagnostics(diagnostics)

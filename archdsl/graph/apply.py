@@ -15,6 +15,7 @@ from archdsl.language import syntax as s
 from archdsl.language.diagnostics import Diagnostic, Fix, error
 from archdsl.language.source import Span
 from archdsl.ops.base import Op, ShapeError, TensorType, Weight, axis_names
+from archdsl.ops.dims import names, symbolic
 from archdsl.ops.pooling import AvgPool, LPPool, MaxPool
 
 LITERAL = re.compile(r"[\d_]+|\[[\d_, ]+\]|" + "|".join(PADDING_WORDS))
@@ -31,19 +32,29 @@ def apply(
         return POISON
     span = call.name_span if isinstance(call, s.Call) else call.word_span
     try:
-        outputs, weights = _infer(op, tuple(tensor.type for tensor in tensors), here)
-        _check_limits(outputs, weights, span, here)
-        _check_training(tensors, span, here)
+        results = add_layer(op, tensors, path, span, here)
     except ShapeError as refusal:
         _report(refusal, op, bound, call, tensors, here, source, branches)
         here.e.results[path] = POISON
         return POISON
+    here.e.calls[path] = (call, bound)
+    layer = here.e.nodes[path]
+    assert isinstance(layer, Layer)
+    _warn(layer, bound, here)
+    return results[0]
+
+
+def add_layer(op: Op, tensors: tuple[Tensor, ...], path: str, span: Span, here: Here) -> tuple[Tensor, ...]:
+    """A new layer at `path`, and its results; raises `ShapeError`, and `ArchError` where it may not stand here."""
+    outputs, weights = _infer(op, tuple(tensor.type for tensor in tensors), here)
+    _check_limits(outputs, weights, span, here)
+    _check_training(tensors, span, here)
     layer = Layer(
         path, op, tuple(t.ref for t in tensors), tuple(t.type for t in tensors), outputs, span, here.stack,
-        here.training, path, weights,
+        here.training, here.owner(path), weights,
+        loop=here.loop.path if here.loop else "", repeats=here.loop.repeats if here.loop else 1,
     )  # fmt: skip
-    here.e.calls[path] = (call, bound)
-    _warn(layer, bound, here)
+    _check_sharing(layer, here)
     return _enter(layer, here)
 
 
@@ -53,7 +64,23 @@ def _infer(op: Op, types: tuple[TensorType, ...], here: Here) -> tuple[tuple[Ten
     if key not in here.e.inferred:
         _check_dtypes(op, types)
         here.e.inferred[key] = (op.infer(types), op.weights(types))
+        _check_fixed(op, here.e.inferred[key][1])
     return here.e.inferred[key]
+
+
+def _check_fixed(op: Op, weights: tuple[Weight, ...]) -> None:
+    """Weights have one shape, whatever the sizes of the inputs."""
+    weight = next((weight for weight in weights if symbolic(weight.shape)), None)
+    if weight is None:
+        return
+    size = next(size for size in weight.shape if symbolic(size))
+    what = "features" if op.name in ("linear", "rbf") else "sizes where its weights are"
+    raise ShapeError(
+        "symbolic-weights",
+        f"`{op.name}` needs a fixed number of {what}, but {size} depends on {names([size])}",
+        notes=(f"its `{weight.name}` would be [{', '.join(map(str, weight.shape))}]",),
+        help="pool to a fixed size before it (`avgpool(global)`), or give the input numbers",
+    )
 
 
 def _check_dtypes(op: Op, types: tuple[TensorType, ...]) -> None:
@@ -87,13 +114,28 @@ def _check_training(tensors: tuple[Tensor, ...], span: Span, here: Here) -> None
     raise error("training-only", message, span, help="mark this statement `training` as well, or read another tensor")
 
 
-def _enter(layer: Layer, here: Here) -> Value:
+def _check_sharing(layer: Layer, here: Here) -> None:
+    """Every use of a module applies the same op to the same weights."""
+    first = here.e.owners.setdefault(layer.module, layer) if layer.weights else layer
+    if (first.op, first.weights) == (layer.op, layer.weights):
+        return
+    message = f"the weights of `{layer.module}` do not fit another use: `{layer.path}` differs from `{first.path}`"
+    both = zip(first.weights, layer.weights, strict=False)
+    notes = tuple(f"`{a.name}` is {list(a.shape)} there, {list(b.shape)} here" for a, b in both if a.shape != b.shape)
+    notes = notes or (f"there it is {first.op}, here {layer.op}",)
+    shapes = f"input: {layer.input_types[0]} here, {first.input_types[0]} there"
+    raise error("module-differs", message, layer.span, notes=(*notes, shapes), help="all uses share one set of weights")
+
+
+def _enter(layer: Layer, here: Here) -> tuple[Tensor, ...]:
     here.e.nodes[layer.path] = layer
     results = [Tensor(TensorRef(layer.path, i), t, layer.training_only) for i, t in enumerate(layer.output_types)]
+    if len(results) > 1:
+        results = [replace(result, siblings=tuple(results)) for result in results]
     here.e.results[layer.path] = results[0]
     for name, result in zip(layer.op.results(layer.input_types), results, strict=False):
         here.e.results[f"{layer.path}.{name}"] = result
-    return results[0]
+    return tuple(results)
 
 
 def _report(
@@ -121,7 +163,8 @@ def _warn(layer: Layer, bound: Bound, here: Here) -> None:
     """Floor pooling that leaves out real rows, unless the spec says `ceil` in so many words."""
     if not isinstance(layer.op, MaxPool | AvgPool | LPPool) or layer.op.kernel == "global" or "ceil" in bound.values:
         return
-    geometry = layer.op.geometry(layer.input_types)
+    types = (TensorType(tuple(map(int, type.shape)), type.dtype) for type in layer.input_types)
+    geometry = layer.op.geometry(tuple(types))
     assert geometry is not None
     for axis, size in enumerate(geometry.input):
         reach = geometry.dilation[axis] * (geometry.kernel[axis] - 1) + 1

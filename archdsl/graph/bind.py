@@ -15,6 +15,7 @@ from archdsl.language.limits import Limits
 from archdsl.language.similar import did_you_mean
 from archdsl.language.source import Span
 from archdsl.ops.base import Init, Op, parameters
+from archdsl.ops.dims import names, symbolic
 from archdsl.ops.schemes import SCHEMES
 
 
@@ -90,6 +91,9 @@ def convert(what: str, field: Field[Any], node: s.Expression, place: Place) -> o
     value = _argument(what, field, node, place)
     if kind == "choice":
         return _choice(what, field, value, node.span)
+    if kind in ("number", "scales") and symbolic(value):
+        message = f"`{field.name}` of `{what}` cannot follow an open size, but {value} depends on {names([value])}"
+        raise error("argument-value", message, node.span)
     converted = check(value, place.limits)
     if field.name == "bias_init":
         refuse_for_bias(what, converted, node.span)
@@ -119,10 +123,10 @@ def _right_type(kind: str, value: object) -> bool:
     """A number out of range is another mistake than something that is no number at all."""
     if isinstance(value, bool) or kind in ("flag", "init"):
         return False
-    if kind in ("integers", "axis", "integer"):
+    if kind in ("integers", "axis", "axes", "integer"):
         return False
     whole = isinstance(value, int) or (isinstance(value, float) and kind in ("scales", "number"))
-    return whole or (isinstance(value, tuple) and kind in ("sizes", "window", "padding", "scales"))
+    return whole or (isinstance(value, tuple) and kind in ("sizes", "naturals", "window", "padding", "scales"))
 
 
 def _choice(what: str, field: Field[Any], value: object, span: Span) -> str:
@@ -147,7 +151,7 @@ def _at_least(least: int) -> Callable[[object, Limits], int | None]:
     return check
 
 
-_natural, _positive = _at_least(0), _at_least(1)
+_natural, _positive, _axis = _at_least(0), _at_least(1), _at_least(-8)
 
 
 def _integers(value: object, least: Callable[[object, Limits], int | None], limits: Limits) -> tuple[int, ...] | None:
@@ -160,6 +164,16 @@ def _integers(value: object, least: Callable[[object, Limits], int | None], limi
 def _sizes(value: object, limits: Limits) -> int | tuple[int, ...] | None:
     found = _positive(value, limits)
     return found if found is not None else _integers(value, _positive, limits)
+
+
+def _naturals(value: object, limits: Limits) -> int | tuple[int, ...] | None:
+    found = _natural(value, limits)
+    return found if found is not None else _integers(value, _natural, limits)
+
+
+def _axes(value: object, limits: Limits) -> int | tuple[int, ...] | None:
+    found = _axis(value, limits)
+    return found if found is not None else _integers(value, _axis, limits)
 
 
 def _scales(value: object, limits: Limits) -> object:
@@ -175,8 +189,7 @@ def _window(value: object, limits: Limits) -> object:
 def _padding(value: object, limits: Limits) -> object:
     if isinstance(value, Word) and value in PADDING_WORDS:
         return str(value)
-    found = _natural(value, limits)
-    return found if found is not None else _integers(value, _natural, limits)
+    return _naturals(value, limits)
 
 
 def _number(value: object, limits: Limits) -> float | int | None:
@@ -197,9 +210,9 @@ def _scheme(value: object, limits: Limits) -> Init | None:
 
 
 def refuse_for_bias(what: str, scheme: object, span: Span) -> None:
-    """A bias is a vector, which no scheme can make orthogonal."""
-    if isinstance(scheme, Init) and scheme.scheme == "orthogonal":
-        message = f"`{what}` cannot make a bias orthogonal: that takes a matrix"
+    """A bias is a vector, which no scheme can make orthogonal, or an interpolation."""
+    if isinstance(scheme, Init) and scheme.scheme in ("orthogonal", "bilinear"):
+        message = f"`{what}` cannot make a bias {scheme.scheme}: that takes a matrix"
         raise error("argument-value", message, span)
 
 
@@ -219,10 +232,12 @@ _KINDS: dict[str, tuple[Callable[[object, Limits], object], str]] = {
     "count": (_positive, "a whole number of at least 1"),
     "natural": (_natural, "a whole number of at least 0"),
     "integer": (_at_least(-(2**63)), "a whole number"),
-    "axis": (_at_least(-8), "an axis number"),
+    "axis": (_axis, "an axis number"),
+    "axes": (_axes, "an axis number, or a list of them"),
     "number": (_number, "a number"),
     "flag": (_flag, "true or false"),
     "sizes": (_sizes, "a whole number of at least 1, or a list of them"),
+    "naturals": (_naturals, "a whole number of at least 0, or a list of them"),
     "window": (_window, "a whole number of at least 1, a list of them, or `global`"),
     "scales": (_scales, "a number above 0, or a list of them"),
     "padding": (_padding, "a whole number of at least 0, a list of them, or `same`, `same_tf`, `valid`"),

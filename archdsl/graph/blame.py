@@ -9,6 +9,7 @@ from archdsl.language import syntax as s
 from archdsl.language.diagnostics import Fix, Label
 from archdsl.language.source import Span
 from archdsl.ops.base import Op
+from archdsl.ops.dims import factor
 from archdsl.ops.geometry import Geometry
 from archdsl.ops.merge import disagreement
 
@@ -56,7 +57,7 @@ def _branch_name(span: Span, index: int) -> str:
 
 
 def _size(tensor: Tensor) -> str:
-    return "x".join(map(str, tensor.type.spatial)) if len(tensor.type.shape) > 1 else str(tensor.type)
+    return "x".join(map(factor, tensor.type.spatial)) if len(tensor.type.shape) > 1 else str(tensor.type)
 
 
 def _origin(tensor: Tensor, here: Here, source: Value | None) -> Layer | None:
@@ -65,7 +66,7 @@ def _origin(tensor: Tensor, here: Here, source: Value | None) -> Layer | None:
     ref: TensorRef = tensor.ref
     while ref != stop:
         node = here.e.nodes[ref.path]
-        if isinstance(node, Input) or not node.inputs:
+        if isinstance(node, Input) or not node.inputs or node.path not in here.e.calls:  # e.g. a step of a `recur`
             return None
         if node.input_types[0].spatial != node.output_types[0].spatial:
             return node
@@ -75,7 +76,7 @@ def _origin(tensor: Tensor, here: Here, source: Value | None) -> Layer | None:
 
 def _became(layer: Layer) -> str:
     before, after = (
-        "x".join(map(str, types[0].shape[1:] or types[0].shape)) for types in (layer.input_types, layer.output_types)
+        "x".join(map(factor, types[0].shape[1:] or types[0].shape)) for types in (layer.input_types, layer.output_types)
     )
     arithmetic = layer.op.arithmetic(layer.input_types)
     odd = next(
@@ -94,7 +95,7 @@ def _edits(layer: Layer, wanted: tuple[int, ...], here: Here) -> tuple[Fix, ...]
     if not hasattr(layer.op, "geometry") or not isinstance(call, s.Call) or call.arguments is None:
         return ()
     geometry: Geometry = layer.op.geometry(layer.input_types)
-    keeps = f"gives {'x'.join(map(str, wanted))}"
+    keeps = f"gives {'x'.join(map(factor, wanted))}"
     close = Span(call.span.source, call.span.end - 1, call.span.end - 1)
     edits = []
     if wanted == geometry.input and max(geometry.stride) > 1:

@@ -8,13 +8,13 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from archdsl.graph.claims import findings, judge, needless
-from archdsl.graph.costs import costs
+from archdsl.graph.costs import Costs, costs
 from archdsl.graph.graph import CheckedGraph, Graph
 from archdsl.graph.lint import dead_ends, unused
 from archdsl.graph.network import Request, elaborate
 from archdsl.graph.state import Elaboration
+from archdsl.graph.symbolic import check_sizes
 from archdsl.language.diagnostics import ArchError, Diagnostic, Fix, in_order
-from archdsl.language.parse import parse
 from archdsl.language.program import Program, link
 from archdsl.language.source import Source
 
@@ -27,6 +27,7 @@ class Checked:
 
     graph: CheckedGraph
     diagnostics: tuple[Diagnostic, ...]
+    costs: Costs
 
 
 def check(program: Program, request: Request, path: Path) -> Checked:
@@ -48,12 +49,15 @@ def _check(program: Program, request: Request, path: Path, fixes: bool = True) -
     diagnostics = e.findings()
     if graph is None:
         raise ArchError(in_order(_with_fixes(diagnostics, e, program, request, path) if fixes else diagnostics))
-    verdicts = judge(graph, costs(graph))
+    if graph.symbols:
+        check_sizes(graph, program, request)
+    counted = costs(graph)
+    verdicts = judge(graph, counted)
     diagnostics += [*unused(program), *dead_ends(graph), *findings(graph, verdicts), *needless(graph, verdicts)]
     if any(diagnostic.severity == "error" for diagnostic in diagnostics):
         raise ArchError(in_order(diagnostics))
     known = {field.name: getattr(graph, field.name) for field in fields(Graph)}
-    return Checked(CheckedGraph(**known, verdicts=verdicts), tuple(in_order(diagnostics)))
+    return Checked(CheckedGraph(**known, verdicts=verdicts), tuple(in_order(diagnostics)), counted)
 
 
 def _with_fixes(
@@ -83,6 +87,8 @@ def _first_good(
 
 
 def _errors_after(fix: Fix, request: Request, path: Path) -> Counter[tuple[str, str]]:
+    from archdsl.language.parse import parse  # brings Lark; a text that is tried once is not worth keeping
+
     source = Source(fix.span.source.name, fix.apply())
     try:
         program = link(parse(source, request.limits), path, request.limits)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
+from itertools import zip_longest
 
 from archdsl.graph.costs import QUANTITIES, Costs, quantity
 from archdsl.graph.evaluate import Place, evaluate
 from archdsl.graph.graph import Claim, Graph, Verdict
 from archdsl.graph.values import Tensor, kind_of
 from archdsl.language import syntax as s
-from archdsl.language.build import MULTIPLIERS
 from archdsl.language.diagnostics import ArchError, Diagnostic, error
 from archdsl.language.similar import did_you_mean
+from archdsl.language.words import MULTIPLIERS
+from archdsl.ops.dims import symbolic
 
 LISTS = ("shape", "receptive_field", "effective_stride")
 
@@ -92,7 +94,7 @@ def judge(graph: Graph, costs: Costs) -> tuple[Verdict, ...]:
 
 def _judge(claim: Claim, graph: Graph, costs: Costs) -> Verdict:
     if claim.result is not None:
-        return Verdict(claim, claim.result, claim.result == claim.shape)
+        return Verdict(claim, claim.result, _fits(claim.result, claim.shape))
     try:
         actual = quantity(graph, costs, claim.path, claim.quantity)
     except KeyError:
@@ -105,10 +107,19 @@ def _judge(claim: Claim, graph: Graph, costs: Costs) -> Verdict:
     except ValueError as unclear:
         raise error("bad-claim", str(unclear), claim.span) from None
     if claim.shape is not None:
-        return Verdict(claim, actual, tuple(actual) == claim.shape)  # type: ignore[arg-type]
+        return Verdict(claim, actual, _fits(actual, claim.shape))  # type: ignore[arg-type]
     assert claim.low is not None
     assert claim.high is not None
     return Verdict(claim, actual, claim.low <= actual <= claim.high)  # type: ignore[operator,arg-type]
+
+
+def _fits(actual: tuple[int, ...], stated: tuple[int, ...] | None) -> bool:
+    """Equal; a number stated for an open size is meant at its nominal size."""
+    if not symbolic(tuple(actual)):
+        return tuple(actual) == stated
+    assert stated is not None
+    pairs = zip_longest(actual, stated, fillvalue=0)
+    return all(size == number or (not symbolic(number) and int(size) == number) for size, number in pairs)
 
 
 def findings(graph: Graph, verdicts: tuple[Verdict, ...]) -> list[Diagnostic]:

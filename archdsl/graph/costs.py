@@ -1,25 +1,27 @@
 """What a network costs: parameters, operations, memory, depth and receptive fields, for one sample.
 
 Everything is an exact integer derived from the ops' own `weights`, `macs`, `elementwise_ops` and
-`window`; `COUNTING_RULE` says what is counted. `costs` walks the graph a constant number of times.
+`window`; `archdsl.graph.counting` says what is counted. `costs` walks the graph a constant number of times.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from itertools import zip_longest
 from typing import Any
 
+from archdsl.graph import mixing, resampled  # noqa: F401 (their rules of receptive fields)
 from archdsl.graph.graph import Graph, Layer, TensorRef
 from archdsl.graph.layer_cost import Figures, LayerCost, Stride, all_figures, sharing, weigh
 from archdsl.graph.memory import Memory, memory
 from archdsl.graph.receptive import Field, source, through
+from archdsl.graph.sizes import at, nominal
 from archdsl.graph.tally import Tally, tallies
+from archdsl.language.records import Record, record
 from archdsl.ops.base import TensorType
 
 __all__ = [
-    "COUNTING_RULE",
     "QUANTITIES",
     "Costs",
     "LayerCost",
@@ -31,18 +33,9 @@ __all__ = [
     "quantity",
 ]
 
-#: Printed under every report.
-COUNTING_RULE = (
-    "MACs are multiply-accumulates of convolutions, linear layers and RBF units, biases not counted. "
-    "FLOPs are 2 for each MAC (RBF 3) and, for each output element, 1 for a bias, an activation (softmax 5), a factor, "
-    "an offset and each input of a merge after the first, 2 for batch norm, 5 for other norms (7 with weights), "
-    "size + 4 for LRN, the kernel's area for pooling (global and adaptive: 1 for each input element) "
-    "and 7 for bilinear upsampling."
-)
 
-
-@dataclass(frozen=True, slots=True)
-class StageCost:
+@record
+class StageCost(Record):
     """All layers at or under a path: the deployed ones, unless every one is training-only.
 
     `types` are those of the result (the outputs where `path` is ""), and `activations` its elements;
@@ -74,8 +67,8 @@ class StageCost:
     effective_stride: tuple[Stride, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
+@record
+class Totals(Record):
     """The deployed network; only `training_activation_bytes` is of the training graph."""
 
     params: int
@@ -90,16 +83,16 @@ class Totals:
     depth: int
 
 
-@dataclass(frozen=True, slots=True)
-class TrainingTotals:
+@record
+class TrainingTotals(Record):
     """The whole network, training-only parts included."""
 
     params: int
     macs: int
 
 
-@dataclass(frozen=True, slots=True)
-class Costs:
+@record
+class Costs(Record):
     """Layers by path in topological order; stages by path: the graph's, every path with layers below it, and ""."""
 
     layers: dict[str, LayerCost]
@@ -111,6 +104,9 @@ class Costs:
 #: What a claim may state.
 QUANTITIES = ("shape", *(f.name for f in fields(StageCost) if f.name not in ("path", "types", "training_only")))
 
+#: What modules have besides their uses.
+OWNED = ("params", "trainable_params", "buffers", "weights", "biases", "weight_bytes")
+
 #: Receptive field and effective stride by spatial axis of the network's input.
 Extent = tuple[tuple[int, ...], tuple[Stride, ...]]
 #: Extents of a node's results, by its path.
@@ -119,18 +115,22 @@ End = tuple[TensorRef, TensorType]
 
 
 def costs(graph: Graph) -> Costs:
-    """All costs of an elaborated graph, in time linear in its layers and the length of their paths."""
-    layers = graph.layers
+    """All costs of an elaborated graph, in time linear in its layers and the length of their paths.
+
+    Open sizes count as their nominal ones; only the types of stages keep their expressions.
+    """
+    drawn = at(graph, nominal(graph)) if graph.symbols else graph
+    layers = drawn.layers
     figures = all_figures(layers)
-    extents = _extents(graph, layers, figures)
-    held = memory(graph, layers)
+    extents = _extents(drawn, layers, figures)
+    held = memory(drawn, layers)
     shared = sharing(layers)
     by_path = {
         layer.path: _layer_cost(layer, figures[layer.path], extents[layer.path][0], held, layer.path in shared)
         for layer in layers
     }
     counts = tallies(layers, by_path, graph.stages)
-    ends = _ends(graph, counts)
+    ends = {path: [(ref, graph.type_of(ref)) for ref in refs] for path, refs in _ends(graph, counts).items()}
     stages = {path: _stage_cost(path, counts.get(path, Tally()), end, extents) for path, end in ends.items()}
     stages[""] = _with_inputs(stages[""], held)
     totals = Totals(**{f.name: getattr(stages[""], f.name) for f in fields(Totals)})
@@ -138,12 +138,14 @@ def costs(graph: Graph) -> Costs:
 
 
 def quantity(graph: Graph, costs: Costs, path: str, name: str) -> int | tuple[Stride, ...]:
-    """One of `QUANTITIES` of the stage or layer at `path`, "" for the network; shapes are without the batch.
+    """One of `QUANTITIES` of the stage, layer or module at `path`, "" for the network; shapes are without the batch.
 
-    Raises KeyError for a path that neither has layers nor is a stage, ValueError for the shape of a
-    network with several outputs.
+    Raises KeyError for a path that has none of them, ValueError for the shape of a network with several outputs
+    and for what only the uses of a module have.
     """
     assert name in QUANTITIES, name
+    if path not in costs.stages and path not in costs.layers:
+        return _of_module(graph, costs, path, name)
     stage = costs.stages[path] if path in costs.stages else _as_stage(graph.layer(path), costs.layers[path])
     if name != "shape":
         value: int | tuple[Stride, ...] = getattr(stage, name)
@@ -154,13 +156,23 @@ def quantity(graph: Graph, costs: Costs, path: str, name: str) -> int | tuple[St
     return stage.types[0].shape
 
 
+def _of_module(graph: Graph, costs: Costs, path: str, name: str) -> int:
+    """What a declared module owns, counted once however often it is used."""
+    owned = {layer.module: layer for layer in graph.layers if f"{layer.module}.".startswith(f"{path}.")}
+    if not owned:
+        raise KeyError(path)
+    if name not in OWNED:
+        raise ValueError(f"`{path}` is a module: only its uses have `{name}`")
+    return sum(getattr(costs.layers[layer.path], name) for layer in owned.values())
+
+
 def _as_stage(layer: Layer, cost: LayerCost) -> StageCost:
     """A layer alone, for questions that are put to stages."""
     same = {f.name: getattr(cost, f.name) for f in fields(StageCost) if hasattr(cost, f.name)}
     return StageCost(
         types=layer.output_types[:1],
         training_only=layer.training_only,
-        activations=layer.output_types[0].elements,
+        activations=int(layer.output_types[0].elements),
         layers=1,
         depth=int(layer.op.counts_depth),
         peak_activation_bytes=cost.live_bytes,
@@ -198,8 +210,8 @@ def _layer_cost(layer: Layer, figures: Figures, extent: Extent, held: Memory, sh
         weights=weights.params - weights.biases,
         biases=weights.biases,
         weight_bytes=weights.bytes,
-        macs=figures.macs,
-        flops=figures.flops,
+        macs=figures.macs * layer.repeats,
+        flops=figures.flops * layer.repeats,
         live_bytes=held.live[layer.path],
         kept_bytes=held.kept[layer.path],
         receptive_field=extent[0],
@@ -208,12 +220,12 @@ def _layer_cost(layer: Layer, figures: Figures, extent: Extent, held: Memory, sh
     )
 
 
-def _ends(graph: Graph, counts: dict[str, Tally]) -> dict[str, list[End]]:
+def _ends(graph: Graph, counts: dict[str, Tally]) -> dict[str, list[TensorRef]]:
     """What each path results in: its last layer's first result, for a stage what it names, for "" the outputs."""
     lasts = {path: tally.last for path, tally in counts.items()}
-    ends = {path: [(TensorRef(last.path), last.output_types[0])] for path, last in lasts.items() if last is not None}
-    ends |= {path: [(stage.result, stage.type)] for path, stage in graph.stages.items()}
-    ends[""] = [(output.tensor, output.type) for output in graph.deployed_outputs]
+    ends = {path: [TensorRef(last.path)] for path, last in lasts.items() if last is not None}
+    ends |= {path: [stage.result] for path, stage in graph.stages.items()}
+    ends[""] = [output.tensor for output in graph.deployed_outputs]
     return ends
 
 
@@ -223,7 +235,7 @@ def _stage_cost(path: str, tally: Tally, end: list[End], extents: Extents) -> St
         path=path,
         types=tuple(type for _, type in end),
         training_only=tally.training_only,
-        activations=sum(type.elements for _, type in end),
+        activations=int(sum(type.elements for _, type in end)),
         training_activation_bytes=tally.kept,
         training_params=tally.deployed.params + tally.training.params,
         training_macs=tally.deployed.macs + tally.training.macs,

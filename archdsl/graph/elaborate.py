@@ -18,8 +18,9 @@ from archdsl.graph.evaluate import evaluate, truth
 from archdsl.graph.graph import Output, Scope, Stage
 from archdsl.graph.lint import calls_in
 from archdsl.graph.operands import operands_of
+from archdsl.graph.results import name_results
 from archdsl.graph.state import Here, Naming, Stop, Value
-from archdsl.graph.values import POISON, Env, Poisoned, Tensor, kind_of
+from archdsl.graph.values import POISON, Env, Module, Poisoned, Tensor, kind_of
 from archdsl.language import syntax as s
 from archdsl.language.diagnostics import ArchError, Frame, Label, error
 from archdsl.language.similar import did_you_mean
@@ -66,6 +67,8 @@ def run_stage(statement: s.Stage, value: Value | None, here: Here) -> Value | No
     if clauses.preprocess:
         raise error("syntax-error", "`preprocess` belongs to an `input`", clauses.preprocess[0].span)
     start = value if clauses.origin is None else tensor_of(clauses.origin, value, here)
+    if clauses.training is not None and here.nested is not None:
+        return value  # of a network that is used inside another, only what is deployed
     if clauses.training is None:
         return _with_claims(statement.chain, clauses, start, here)
     result = _with_claims(statement.chain, clauses, start, here.inner(training=True))
@@ -83,6 +86,8 @@ def tensor_of(node: s.Expression, value: Value | None, here: Here) -> Value:
 
 def _training_output(statement: s.Stage, result: Value | None, here: Here) -> None:
     label = statement.chain.links[0].label
+    if here.loop is not None:
+        raise error("syntax-error", "a training-only part cannot stand in a `recur`", statement.span)
     if label is None:
         help = "give it a name: `loss1: ... training weight = 0.3`"
         raise error("syntax-error", "a training-only part needs a label", statement.span, help=help)
@@ -102,7 +107,7 @@ def _training_output(statement: s.Stage, result: Value | None, here: Here) -> No
 def _with_claims(chain: s.Chain, clauses: s.Clauses, value: Value | None, here: Here) -> Value | None:
     before = here.naming.position
     result = run_chain(chain, value, here)
-    if clauses.expects:
+    if clauses.expects and not (here.network and here.nested):
         path = claimed_path(chain, before, here)
         here.e.claims += claims_of("expect", path, clauses.expects, here.place(value), result)
     return result
@@ -126,16 +131,22 @@ def run_chain(chain: s.Chain, value: Value | None, here: Here) -> Value | None:
     if first.label is not None:
         return run_labelled(first.label, [first, *rest], value, here)
     value = run_element(first.element, value, here)
-    return _run_rest(rest, value, here)
+    return _run_rest(rest, _named(first, value, here), here)
 
 
 def _run_rest(links: list[s.Link], value: Value | None, here: Here) -> Value | None:
     for link in links:
         if link.label is None:
-            value = run_element(link.element, value, here)
+            value = _named(link, run_element(link.element, value, here), here)
         else:
             value = run_labelled(link.label, [link], value, here)
     return value
+
+
+def _named(link: s.Link, result: Value | None, here: Here) -> Value | None:
+    if link.results is not None:
+        name_results(link.results, result, here)
+    return result
 
 
 def run_labelled(label: s.LabelName, links: list[s.Link], value: Value | None, here: Here) -> Value | None:
@@ -162,7 +173,7 @@ def _labelled(path: str, label: s.LabelName, links: list[s.Link], value: Value |
         here.e.scopes[path] = Scope(path, label.span)
         tail = here.inner(naming=Naming(path))
         result = run_element(first, value, tail)
-    result = _run_rest(links[1:], result, tail)
+    result = _run_rest(links[1:], _named(links[0], result, here), tail)
     if result is None:
         raise error("not-a-tensor", "nothing flows in here", label.span)
     here.e.results[path] = result
@@ -225,8 +236,17 @@ def run_chosen(element: s.ChosenElement, value: Value | None, here: Here) -> Val
 
 
 def run_call(call: s.Call, value: Value | None, here: Here, path: str | None = None) -> Value:
-    """An op, or a block instance; without a label it takes the next position."""
+    """An op, a block instance, a use of a module, or a tensor by its name; the last takes no position."""
+    found = here.local(call.name) if call.name not in OPS and call.name not in here.e.program.blocks else None
+    if found is not None and not isinstance(found, Module):
+        return _bare(call, found)
     path = here.naming.number() if path is None else path
+    if found is not None:
+        return _use_module(found, call, value, here, path)
+    if call.name in here.e.program.networks and call.name not in (*OPS, *here.e.program.blocks):
+        from archdsl.graph.nested import run_network
+
+        return run_network(call, value, here, path)
     if call.name in OPS and not OPS[call.name].combinator:
         return _run_op(OPS[call.name], call, value, here, path)
     if value is None:
@@ -236,9 +256,30 @@ def run_call(call: s.Call, value: Value | None, here: Here, path: str | None = N
     if call.name in here.e.program.blocks:
         return _run_block(here.e.program.blocks[call.name], call, value, here, path)
     here.e.results[path] = POISON
-    known = [*here.e.program.blocks, *(name for name, op in OPS.items() if not op.combinator)]
+    known = [*here.e.program.blocks, *here.e.program.networks, *(name for name, op in OPS.items() if not op.combinator)]
     guess = did_you_mean(call.name, known, call.name_span)
     raise error("unknown-op", f"there is no op or block `{call.name}`", call.name_span, **guess)
+
+
+def _bare(call: s.Call, found: Value) -> Value:
+    if call.arguments is not None:
+        raise error("too-many-arguments", f"`{call.name}` is a tensor and takes no arguments", call.arguments.span)
+    return found
+
+
+def _use_module(module: Module, call: s.Call, value: Value | None, here: Here, path: str) -> Value:
+    """The module's chain, with names as where it was declared, and its layers under the path of this use."""
+    if call.arguments is not None:
+        message = f"`{call.name}` is a module: its arguments are given where it is declared"
+        raise error("too-many-arguments", message, call.arguments.span)
+    here.e.uses[path] = module.path
+    statement = module.statement
+    stack = (*here.stack, Frame(path, call.name_span))
+    inside = module.here.inner(stack=stack, training=here.training, use=path, loop=here.loop)
+    label = s.LabelName(call.name_span, (call.name,))
+    result = _labelled(path, label, list(statement.chain.links), value, inside)
+    assert result is not None
+    return result
 
 
 def _run_op(cls: type[Op], call: s.Call, value: Value | None, here: Here, path: str) -> Value:

@@ -15,6 +15,7 @@ from archdsl.language.diagnostics import error
 from archdsl.language.limits import Limits
 from archdsl.language.similar import did_you_mean
 from archdsl.language.source import Span
+from archdsl.ops.dims import symbolic
 from archdsl.ops.schemes import SCHEMES
 
 
@@ -262,6 +263,8 @@ def _strings(left: object, right: object) -> bool:
 
 def _divide(left: int | float, right: int | float) -> int | float:
     """Division that stays an integer where it comes out even, so that `channels / 2` can be a width."""
+    if (symbolic(left) or symbolic(right)) and int(left) % int(right) == 0:
+        return left // right  # at sizes where it is not even, checking them finds a fraction
     if isinstance(left, int) and isinstance(right, int):
         exact = Fraction(left, right)
         return exact.numerator if exact.denominator == 1 else left / right

@@ -11,9 +11,12 @@ from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
+from archdsl.graph.renames import Rename
 from archdsl.language.diagnostics import Frame
+from archdsl.language.records import Record, record
 from archdsl.language.source import Span
 from archdsl.ops.base import Op, TensorType, Weight
+from archdsl.ops.dims import Symbol
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -34,8 +37,8 @@ class TensorRef:
         return self.path if self.index == 0 else f"{self.path}:{self.index}"
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+@record
+class Input(Record):
     """A declared input; `preprocess` holds the spec's preprocessing as written."""
 
     path: str
@@ -44,9 +47,12 @@ class Input:
     preprocess: tuple[tuple[str, Value], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """One application of an op. `module` is the path that owns its weights (itself, unless shared)."""
+@record
+class Layer(Record):
+    """One application of an op. `module` is the path that owns its weights (itself, unless shared).
+
+    A layer in the body of a `recur` has the path of that `Recur` as its `loop`; then it runs `repeats` times.
+    """
 
     path: str
     op: Op
@@ -58,10 +64,16 @@ class Layer:
     training_only: bool = False
     module: str = ""
     weights: tuple[Weight, ...] = ()
+    loop: str = ""
+    repeats: int = 1
+
+    def key(self, weight: Weight) -> str:
+        """The weight's `state_dict` key; one without a name of its own is the module itself."""
+        return f"{self.module}.{weight.name}" if weight.name else self.module
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+@record
+class Output(Record):
     """A declared output; training-only ones exist in train mode only and carry their loss weight."""
 
     name: str
@@ -71,12 +83,12 @@ class Output:
     weight: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+@record
+class Scope(Record):
     """A path component that contains layers: a label, or an instance of a block.
 
-    `block` names the block it instantiates and `arguments` its bound parameters; a plain label has
-    neither. `result` is the tensor that `@path` means. `path` "" is the network itself.
+    `block` names the block it instantiates (a network, if `network`) and `arguments` its bound parameters; a plain
+    label has neither. `result` is the tensor that `@path` means. `path` "" is the network itself.
     """
 
     path: str
@@ -84,10 +96,11 @@ class Scope:
     block: str | None = None
     arguments: tuple[tuple[str, Value], ...] = ()
     docstring: str | None = None
+    network: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+@record
+class Stage(Record):
     """What a label names: the layers under `path` and the tensor they end in."""
 
     path: str
@@ -97,8 +110,8 @@ class Stage:
     training_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+@record
+class Claim(Record):
     """One stated figure. `path` "" is the whole network; `stated` is the text as written.
 
     `low` and `high` bound the actual value inclusively (exact claims: equal); a shape claim has
@@ -118,8 +131,8 @@ class Claim:
     result: tuple[int, ...] | None = None  # the claimed tensor's shape, where its statement has no path
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+@record
+class Verdict(Record):
     """A claim held against the graph."""
 
     claim: Claim
@@ -144,6 +157,10 @@ class Graph:
     docstring: str | None = None
     recipe: dict[str, object] = field(default_factory=dict)  # how it is trained, by setting
     digest: str = ""  # SHA-256 of all source text
+    renames: tuple[Rename, ...] = ()  # how the names of a checkpoint become this network's
+    symbols: tuple[Symbol, ...] = ()  # the sizes that inputs leave open
+    uses: dict[str, str] = field(default_factory=dict)  # where a module is applied -> the path that owns its weights
+    names: dict[TensorRef, str] = field(default_factory=dict)  # given with `as`, with the path of their scope
 
     @property
     def inputs(self) -> list[Input]:

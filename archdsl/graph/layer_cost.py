@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 
 from archdsl.graph.graph import Layer
+from archdsl.language.records import Record, record
 from archdsl.ops.base import DTYPE_BYTES, Global, Op, TensorType, Weight, Window
 
 Stride = int | Fraction
 
 
-@dataclass(frozen=True, slots=True)
-class LayerCost:
+@record
+class LayerCost(Record):
     """One layer, for one sample. Weights are those it applies; with `shared`, another layer counts them in the totals.
 
     `weights` are the params that are not biases. `receptive_field` and `effective_stride` have one entry
@@ -36,8 +36,8 @@ class LayerCost:
     shared: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
+@record
+class Figures(Record):
     """What an op does on inputs of given types."""
 
     macs: int
@@ -45,8 +45,8 @@ class Figures:
     window: Window | Global | None
 
 
-@dataclass(frozen=True, slots=True)
-class Weighed:
+@record
+class Weighed(Record):
     """Elements of a layer's weights by kind, and the bytes of all of them."""
 
     params: int = 0
@@ -74,11 +74,11 @@ def _figures(layer: Layer) -> Figures:
 
 
 def weigh(weights: tuple[Weight, ...]) -> Weighed:
-    """Biases are the params called `bias`, of normalizations too."""
+    """Biases are the params called so: `bias`, `bias_ih_l0`, `in_proj_bias`; of normalizations too."""
     if not weights:
         return Weighed()
     params = sum(weight.elements for weight in weights if weight.trainable)
-    biases = sum(weight.elements for weight in weights if weight.trainable and weight.name == "bias")
+    biases = sum(weight.elements for weight in weights if weight.trainable and "bias" in weight.name)
     buffers = sum(weight.elements for weight in weights if not weight.trainable)
     return Weighed(params, buffers, biases, sum(weight.elements * DTYPE_BYTES[weight.dtype] for weight in weights))
 

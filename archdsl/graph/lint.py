@@ -15,8 +15,8 @@ def refuse_recursion(program: Program) -> None:
     """Raise where a block contains itself, or has the name of an op."""
     found = [_named_like_op(block) for block in program.blocks.values() if block.name in OPS]
     done: set[str] = set()
-    for block in program.blocks.values():
-        cycle = _cycle(block, program, done)
+    for start in {**program.networks, **program.blocks}:
+        cycle = _cycle(start, program, done)
         if cycle:
             found.append(_recursive(cycle, program))
             break
@@ -29,9 +29,25 @@ def _named_like_op(block: s.Block) -> Diagnostic:
     return Diagnostic("duplicate-definition", message, block.name_span)
 
 
-def _cycle(start: s.Block, program: Program, done: set[str]) -> list[s.Call]:
-    """Calls that lead from a block back to itself; an explicit stack, since programs may be deep."""
-    trail: list[tuple[str, Iterator[s.Call], s.Call | None]] = [(start.name, calls_in(start.body), None)]
+def _called(name: str, program: Program) -> Iterator[s.Call]:
+    """What a block or network calls; a variant calls the network that it varies."""
+    node = program.blocks.get(name) or program.networks[name]
+    if isinstance(node, s.Variant):
+        return iter((s.Call(node.base_span, node.base, node.base_span, None),))
+    own = {name for inner in walk((node.parameters, node.body)) for name in _bound(inner)}
+    return (call for call in calls_in(node.body) if call.name not in own or call.name in program.blocks)
+
+
+def _bound(node: s.Node) -> tuple[str, ...]:
+    """Names that stand for something else than a network in the body around."""
+    if isinstance(node, s.Results):
+        return node.names
+    return (node.name,) if isinstance(node, s.Let | s.Parameter | s.ModuleStatement | s.State) else ()
+
+
+def _cycle(start: str, program: Program, done: set[str]) -> list[s.Call]:
+    """Calls that lead from a block or network back to itself; an explicit stack, since programs may be deep."""
+    trail: list[tuple[str, Iterator[s.Call], s.Call | None]] = [(start, _called(start, program), None)]
     while trail:
         name, calls, _ = trail[-1]
         call = next(calls, None)
@@ -43,8 +59,9 @@ def _cycle(start: s.Block, program: Program, done: set[str]) -> list[s.Call]:
         if call.name in names:
             inside = [entry[2] for entry in trail[names.index(call.name) + 1 :]]
             return [*(c for c in inside if c is not None), call]
-        if call.name in program.blocks and call.name not in done:
-            trail.append((call.name, calls_in(program.blocks[call.name].body), call))
+        known = call.name in program.blocks or (call.name in program.networks and call.name not in OPS)
+        if known and call.name not in done:
+            trail.append((call.name, _called(call.name, program), call))
     return []
 
 
@@ -52,8 +69,9 @@ def _recursive(cycle: list[s.Call], program: Program) -> Diagnostic:
     name = cycle[-1].name
     through = " -> ".join([name, *(call.name for call in cycle)])
     labels = tuple(Label(call.name_span, f"`{call.name}` is entered here") for call in cycle[:-1])
-    message = f"block `{name}` contains itself: {through}"
-    help = "a block is unrolled where it is used, so this would never end; use `repeat` for a fixed depth"
+    kind = "block" if name in program.blocks else "network"
+    message = f"{kind} `{name}` contains itself: {through}"
+    help = f"a {kind} is unrolled where it is used, so this would never end; use `repeat` for a fixed depth"
     return Diagnostic("recursive-block", message, cycle[-1].name_span, labels=labels, help=help)
 
 
@@ -75,9 +93,12 @@ def walk(node: object) -> Iterator[s.Node]:
 
 
 def unused(program: Program) -> list[Diagnostic]:
-    """Warnings about parameters and blocks of the main file that nothing uses."""
-    found = [d for block in program.main.blocks for d in _unused_parameters(block)]
-    found += [d for n in program.main.networks if isinstance(n, s.Network) for d in _unused_parameters(n)]
+    """Warnings about parameters, modules and blocks of the main file that nothing uses."""
+    owners: list[s.Block | s.Network] = [
+        *program.main.blocks,
+        *(n for n in program.main.networks if isinstance(n, s.Network)),
+    ]
+    found = [d for owner in owners for d in (*_unused_parameters(owner), *_unused_modules(owner))]
     if not program.main.networks:
         return found
     called = {
@@ -94,7 +115,7 @@ def _unused_parameters(owner: s.Block | s.Network) -> list[Diagnostic]:
     used = {
         node.name
         for node in walk((owner.body, owner.clauses if isinstance(owner, s.Network) else ()))
-        if isinstance(node, s.Name)
+        if isinstance(node, s.Name | s.Call)
     }
     used |= {node.name for p in owner.parameters for node in walk((p.default, p.domain)) if isinstance(node, s.Name)}
     used |= {node.parts[0] for node in walk(owner.body) if isinstance(node, s.Path)}
@@ -105,13 +126,27 @@ def _unused_parameters(owner: s.Block | s.Network) -> list[Diagnostic]:
     ]
 
 
+def _unused_modules(owner: s.Block | s.Network) -> list[Diagnostic]:
+    nodes = list(walk(owner.body))
+    used = {node.name for node in nodes if isinstance(node, s.Name | s.Call)}
+    declared = [node for node in nodes if isinstance(node, s.ModuleStatement) and node.name not in used]
+    return [
+        Diagnostic("unused-module", f"module `{m.name}` of `{owner.name}` is never used", m.name_span, "warning")
+        for m in declared
+    ]
+
+
 def dead_ends(graph: Graph) -> list[Diagnostic]:
-    """Warnings about inputs and last layers of stages that no output depends on."""
+    """Warnings about inputs and last layers of stages that no output depends on.
+
+    Of a network that is used inside this one, not everything need be used.
+    """
+    nested = tuple(f"{path}." for path, scope in graph.scopes.items() if scope.network)
     alive = needed(graph, {output.tensor.path for output in graph.outputs})
     read = {ref.path for layer in graph.layers for ref in layer.inputs}
     found: dict[object, Diagnostic] = {}
     for path, node in graph.nodes.items():
-        if path in alive or path in read:
+        if path in alive or path in read or path.startswith(nested):
             continue
         if isinstance(node, Input):
             diagnostic = Diagnostic("unused-input", f"no output depends on input `{path}`", node.span, "warning")

@@ -7,16 +7,16 @@ to the last layer that reads it, a view (`Op.view`) in its input's memory, an ou
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from archdsl.graph.graph import Graph, Input, Layer, TensorRef
+from archdsl.language.records import Record, record
 
 #: One result of one node; plain tuples because millions of them are hashed.
 Tensor = tuple[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+@record
+class Memory(Record):
     """`live`: bytes held while each layer runs, by its path; training-only layers are taken in the training graph.
 
     `start` is what holding the inputs takes; `inputs` and `kept` what training keeps of the inputs
@@ -36,7 +36,7 @@ def memory(graph: Graph, layers: Sequence[Layer]) -> Memory:
     live, start = _live(inputs, deployed, [output.tensor for output in graph.deployed_outputs])
     if len(deployed) < len(layers):
         live = _live(inputs, layers, [output.tensor for output in graph.outputs])[0] | live
-    kept = {layer.path: 0 if layer.op.view else _bytes(layer) for layer in layers}
+    kept = {layer.path: 0 if layer.op.view else _bytes(layer) * layer.repeats for layer in layers}
     return Memory(live, start, sum(input.type.bytes for input in inputs), kept)
 
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from archdsl.graph import branching
+from archdsl.graph import branching, modules, recurrence
 from archdsl.graph.bind import check_domain, initialization, match, missing
 from archdsl.graph.claims import claims_of, units_of
+from archdsl.graph.dimensions import Asked, input_shape
 from archdsl.graph.elaborate import claimed_path, label_text, register_statement, run_body, run_chain, tensor_of
 from archdsl.graph.evaluate import evaluate
 from archdsl.graph.graph import Graph, Input, Output, Scope, TensorRef
 from archdsl.graph.lint import refuse_recursion
 from archdsl.graph.preprocess import preprocessing
 from archdsl.graph.recipe import recipe_of
+from archdsl.graph.renames import rename
 from archdsl.graph.state import Elaboration, Here, Naming, Stop, Value
-from archdsl.graph.values import POISON, Env, Poisoned, Tensor, kind_of, show
+from archdsl.graph.values import POISON, Env, Poisoned, Tensor, show
 from archdsl.language import syntax as s
 from archdsl.language.diagnostics import ArchError, Frame, Label, error
 from archdsl.language.limits import Limits
@@ -32,8 +34,9 @@ class Request:
 
     network: str | None = None
     parameters: Mapping[str, object] = field(default_factory=dict)
-    inputs: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    inputs: Mapping[str, Asked] = field(default_factory=dict)
     limits: Limits = Limits()
+    sizes: Mapping[str, int] = field(default_factory=dict)  # symbols that are taken as plain numbers
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ def elaborate(program: Program, request: Request) -> tuple[Graph | None, Elabora
     """The graph (None where something was rejected) and all that was found; raises `ArchError` for a bad request."""
     refuse_recursion(program)
     found = resolve(program, request.network)
-    e = Elaboration(program, request.limits, input_override=dict(request.inputs))
+    e = Elaboration(program, request.limits, input_override=dict(request.inputs), sizes=request.sizes)
     try:
         graph = _elaborate(found, request, e)
     except Stop as stop:
@@ -97,7 +100,7 @@ def _elaborate(found: Resolved, request: Request, e: Elaboration) -> Graph:
     network = found.network
     env = Env({}, e.globals(network))
     here = Here(e, env, Naming(""), None, network=True)
-    parameters = _bind(found, request, here)
+    parameters = bind_parameters(found, request, here)
     for name in request.inputs:
         declared = [item.name for item in network.body.statements if isinstance(item, s.InputStatement)]
         if name not in declared:
@@ -114,10 +117,12 @@ def _elaborate(found: Resolved, request: Request, e: Elaboration) -> Graph:
     return Graph(
         found.name, e.program.main.source.name, e.nodes, tuple(e.outputs), e.scopes, e.stages, tuple(e.claims),
         parameters, tuple(e.overridden), title, network.body.docstring, e.recipe, digest,
+        tuple(e.renames),
+        uses=e.uses, names=e.names, symbols=tuple(e.symbols.values()),
     )  # fmt: skip
 
 
-def _bind(found: Resolved, request: Request, here: Here) -> dict[str, object]:
+def bind_parameters(found: Resolved, request: Request, here: Here) -> dict[str, object]:
     """Parameters from outside, else from the variant, else their defaults, each checked against its domain."""
     declared = found.network.parameters
     names = tuple(parameter.name for parameter in declared)
@@ -201,13 +206,17 @@ def _refuse_clauses(clauses: s.Clauses) -> None:
 
 def run_input(statement: s.InputStatement, value: Value | None, here: Here) -> Value:
     _only_in_network("input", statement, here)
-    shape = _input_shape(statement, here)
     dtype = statement.dtype.name if statement.dtype else "float32"
     if statement.dtype and dtype not in DTYPE_BYTES:
         guess = did_you_mean(dtype, DTYPE_BYTES, statement.dtype.span)
         message = f"there is no element type `{dtype}`"
         notes = (f"known: {', '.join(DTYPE_BYTES)}",)
         raise error("unknown-name", message, statement.dtype.span, notes=notes, **guess)
+    if here.nested is not None:
+        from archdsl.graph.nested import feed
+
+        return feed(statement, dtype, here)
+    shape = input_shape(statement, here)
     path = here.naming.label(statement.name, statement.name_span)
     here.naming.position -= 1  # an input is no layer, so it takes no position
     clauses = statement.clauses
@@ -221,33 +230,11 @@ def run_input(statement: s.InputStatement, value: Value | None, here: Here) -> V
     return tensor
 
 
-def _input_shape(statement: s.InputStatement, here: Here) -> tuple[int, ...]:
-    shape: tuple[int, ...] = evaluate(statement.shape, here.place(None))
-    for item, size in zip(statement.shape.items, shape, strict=True):
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            message = f"a size is a whole number of at least 1, not {kind_of(size)}"
-            raise error("bad-input-shape", message, item.span)
-    if not shape:
-        raise error("bad-input-shape", "an input needs at least one axis besides the batch", statement.shape.span)
-    asked = here.e.input_override.get(statement.name, shape)
-    if len(asked) != len(shape):
-        message = f"`--input` gives `{statement.name}` {len(asked)} axes, but the network declares {len(shape)}"
-        raise error("bad-input-shape", message, statement.shape.span)
-    if asked != shape:
-        here.e.overridden.append(f"`{statement.name}: {show(asked)}`")
-    elements = TensorType(asked).elements
-    if elements > here.e.limits.elements:
-        message = f"an input of {elements:,} numbers is too large; the limit is {here.e.limits.elements:,}"
-        help = "raise it with `--limit elements=...` if this is meant"
-        raise error("limit-elements", message, statement.shape.span, help=help)
-    return asked
-
-
 def run_initialize(statement: s.Initialize, value: Value | None, here: Here) -> Value | None:
     """How weights begin where a layer does not say: by op name, or `weight` and `bias` for all."""
     _only_in_network("initialize", statement, here)
     known = ("weight", "bias", *(name for name, op in OPS.items() if hasattr(op, "init")))
-    if here.e.layers:
+    if here.e.layers > (here.nested.layers if here.nested else 0):
         help = "put it before the first layer: it says how all of them begin"
         raise error("syntax-error", "`initialize` stands after a layer", statement.span, help=help)
     for setting in statement.settings:
@@ -267,7 +254,7 @@ def run_initialize(statement: s.Initialize, value: Value | None, here: Here) -> 
 def run_output(statement: s.OutputStatement, value: Value | None, here: Here) -> Value | None:
     _only_in_network("output", statement, here)
     name = label_text(statement.name, here)
-    if name in here.e.output_spans:
+    if here.nested is None and name in here.e.output_spans:
         labels = (Label(here.e.output_spans[name], "first declared here"),)
         raise error("duplicate-label", f"there are two outputs `{name}`", statement.name.span, labels=labels)
     clauses = statement.clauses
@@ -283,6 +270,8 @@ def run_output(statement: s.OutputStatement, value: Value | None, here: Here) ->
         message = f"output `{name}` is a tensor that exists in training only"
         help = "a training part is an output by itself, in train mode only"
         raise error("training-only", message, statement.name.span, help=help)
+    if here.nested is not None:
+        return _nested_output(statement, name, result, here)
     path = claimed_path(statement.chain, before, here)
     here.e.claims += claims_of("expect", path, clauses.expects, here.place(start), result)
     if name in here.e.results and here.e.results[name] != result:
@@ -292,13 +281,35 @@ def run_output(statement: s.OutputStatement, value: Value | None, here: Here) ->
         )
     here.e.outputs.append(Output(name, result.ref, result.type))
     here.e.output_spans[name] = statement.name.span
+    here.e.results.setdefault(name, result)
+    return result
+
+
+def _nested_output(statement: s.OutputStatement, name: str, result: Tensor, here: Here) -> Value:
+    assert here.nested is not None
+    path = here.naming.join(name)
+    if here.e.results.get(path, result) != result or name in here.nested.outputs:
+        raise error("duplicate-label", f"`{name}` is an output and another stage as well", statement.name.span)
+    here.e.results[path] = here.nested.outputs[name] = result
     return result
 
 
 def run_train(statement: s.Train, value: Value | None, here: Here) -> Value | None:
     """The recipe: recorded and checked for form."""
     _only_in_network("train", statement, here)
+    if here.nested is not None:
+        return value
     here.e.recipe |= recipe_of(statement.settings, here.e.recipe, here.place(None))
+    return value
+
+
+def run_weights(statement: s.Weights, value: Value | None, here: Here) -> Value | None:
+    """How the names of a checkpoint become those of this network: checked, and applied when weights are loaded."""
+    _only_in_network("weights", statement, here)
+    if here.nested is not None:
+        return value
+    for rule in statement.rules:
+        here.e.renames.append(rename(rule.kind, rule.text, rule.to, rule.text_span, rule.kind_span))
     return value
 
 
@@ -309,10 +320,13 @@ def _only_in_network(word: str, statement: s.Statement, here: Here) -> None:
 
 
 branching.register()
+modules.register()
+recurrence.register()
 register_statement(s.InputStatement, run_input)
 register_statement(s.Initialize, run_initialize)
 register_statement(s.OutputStatement, run_output)
 register_statement(s.Train, run_train)
+register_statement(s.Weights, run_weights)
 
 
 def declared_parameters(program: Program, name: str) -> dict[str, object]:
@@ -320,4 +334,4 @@ def declared_parameters(program: Program, name: str) -> dict[str, object]:
     found = resolve(program, name)
     e = Elaboration(program, Limits())
     here = Here(e, Env({}, e.globals(found.network)), Naming(""), None)
-    return _bind(found, Request(), here)
+    return bind_parameters(found, Request(), here)

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from archdsl.graph.bind import missing
 from archdsl.graph.evaluate import Place, evaluate
 from archdsl.graph.state import Value
@@ -15,8 +17,17 @@ from archdsl.language.diagnostics import error
 from archdsl.ops.base import Op
 
 
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """What reads tensors besides ops: a network used inside another, by its inputs."""
+
+    name: str
+    operands: tuple[str, ...]
+    optional_operands: int = 0
+
+
 def operands_of(
-    cls: type[Op], call: s.Call, value: Value | None, place: Place
+    cls: type[Op] | Reader, call: s.Call, value: Value | None, place: Place
 ) -> tuple[s.Arguments | None, tuple[Value, ...]]:
     """The arguments that are no tensors, and the op's inputs in the order of its `operands`.
 
@@ -78,7 +89,7 @@ def _as_tensor(node: s.Expression, place: Place) -> Tensor | None:
     return value if isinstance(value, Tensor) else None
 
 
-def _named(cls: type[Op], named: list[s.Named], place: Place) -> dict[str, Tensor]:
+def _named(cls: type[Op] | Reader, named: list[s.Named], place: Place) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
     for given in named:
         if given.name in found:

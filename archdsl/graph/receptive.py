@@ -25,6 +25,7 @@ from archdsl.ops.linear import RBF, Linear
 from archdsl.ops.merge import Concat
 from archdsl.ops.normalization import LayerNorm
 from archdsl.ops.pooling import AdaptiveAvgPool, AdaptiveMaxPool
+from archdsl.ops.recurrence import Recur, Steps, Zeros
 from archdsl.ops.resampling import Upsample
 from archdsl.ops.shaping import Flatten, Reshape, Slice, Split, Transpose
 
@@ -93,7 +94,7 @@ def _by_window(layer: Layer, fields: Sequence[Field], window: Window | Global | 
         return union(fields)
     space = range(1, len(layer.input_types[0].shape))
     same = layer.output_types[0].shape == layer.input_types[0].shape
-    return _mixed(fields[0], space) if same else _collapsed(fields[0], space)
+    return mixed(fields[0], space) if same else collapsed(fields[0], space)
 
 
 def union(fields: Sequence[Field]) -> Field:
@@ -106,7 +107,7 @@ def union(fields: Sequence[Field]) -> Field:
 
 def _union(axes: list[Axis]) -> Axis:
     if any(axis.scattered is not None for axis in axes) or len({axis.holders for axis in axes}) > 1:
-        axes = [_scatter(axis) for axis in axes]
+        axes = [scatter(axis) for axis in axes]
     sizes = [axis.scattered for axis in axes if axis.scattered is not None]
     count = max(axis.count for axis in axes)  # an axis of one position is repeated and has no stride
     return Axis(
@@ -119,7 +120,7 @@ def _union(axes: list[Axis]) -> Axis:
     )
 
 
-def _scatter(axis: Axis, holders: tuple[int, ...] | None = None) -> Axis:
+def scatter(axis: Axis, holders: tuple[int, ...] | None = None) -> Axis:
     """The axis with its order lost."""
     low, high = axis.bounds
     return Axis((low,), (high,), axis.count, axis.stride, axis.holders if holders is None else holders, axis.size)
@@ -139,12 +140,12 @@ def _mix(axis: Axis) -> Axis:
     return replace(axis, lows=lowest((*axis.lows, low)), highs=highs, scattered=scattered)
 
 
-def _collapsed(field: Field, over: Collection[int]) -> Field:
+def collapsed(field: Field, over: Collection[int]) -> Field:
     """Axes that run along any of these axes of the tensor are collapsed."""
     return tuple(_collapse(axis) if any(h in over for h in axis.holders) else axis for axis in field)
 
 
-def _mixed(field: Field, over: Collection[int]) -> Field:
+def mixed(field: Field, over: Collection[int]) -> Field:
     return tuple(_mix(axis) if any(h in over for h in axis.holders) else axis for axis in field)
 
 
@@ -173,18 +174,18 @@ def _stepped(axis: Axis, stride: Number, reach: tuple[int, int], count: int) -> 
 
 
 def _linear(layer: Layer, fields: Sequence[Field]) -> tuple[Field, ...]:
-    return (_collapsed(fields[0], (len(layer.input_types[0].shape) - 1,)),)
+    return (collapsed(fields[0], (len(layer.input_types[0].shape) - 1,)),)
 
 
 def _layernorm(layer: Layer, fields: Sequence[Field]) -> tuple[Field, ...]:
     assert isinstance(layer.op, LayerNorm)
     rank = len(layer.input_types[0].shape)
-    return (_mixed(fields[0], range(rank - layer.op.axes, rank)),)
+    return (mixed(fields[0], range(rank - layer.op.axes, rank)),)
 
 
 def _softmax(layer: Layer, fields: Sequence[Field]) -> tuple[Field, ...]:
     assert isinstance(layer.op, Softmax | LogSoftmax)
-    return (_mixed(fields[0], (position(layer.input_types[0], layer.op.axis),)),)
+    return (mixed(fields[0], (position(layer.input_types[0], layer.op.axis),)),)
 
 
 def _transpose(layer: Layer, fields: Sequence[Field]) -> tuple[Field, ...]:
@@ -205,7 +206,7 @@ def _reshaped(axis: Axis, old: tuple[int, ...], new: tuple[int, ...]) -> Axis:
     kept = [i for i, size in enumerate(new) if size == old[holder] and math.prod(new[i + 1 :]) == after]
     if axis.scattered is None and kept:
         return replace(axis, holders=(kept[-1],))
-    return _scatter(axis, _spread(axis.holders, old, new))
+    return scatter(axis, _spread(axis.holders, old, new))
 
 
 def _spread(holders: tuple[int, ...], old: tuple[int, ...], new: tuple[int, ...]) -> tuple[int, ...]:
@@ -232,6 +233,25 @@ def _split(layer: Layer, fields: Sequence[Field]) -> tuple[Field, ...]:
     return tuple(_cut(fields[0], holder, sum(sizes[:i]), 1, size) for i, size in enumerate(sizes))
 
 
+def _steps(layer: Layer, fields: Sequence[Field]) -> tuple[Field, ...]:
+    """A step has one axis less; a state has seen all steps before, so everywhere."""
+    rank = len(layer.input_types[0].shape)
+    step = tuple(_collapse(axis) if 0 in axis.holders else axis for axis in fields[0])
+    step = tuple(replace(axis, holders=tuple(max(0, holder - 1) for holder in axis.holders)) for axis in step)
+    return (step, *(mixed(union([step, field]), range(rank)) for field in fields[1:]))
+
+
+def _recur(layer: Layer, fields: Sequence[Field]) -> tuple[Field, ...]:
+    sequence = tuple(replace(axis, holders=tuple(holder + 1 for holder in axis.holders)) for axis in fields[0])
+    return (sequence, *fields[1:])
+
+
+def _zeros(layer: Layer, fields: Sequence[Field]) -> tuple[Field, ...]:
+    """They depend on nothing but the batch, yet an element has to be somewhere: at the first position."""
+    start = (Edge(0),)
+    return (tuple(Axis(start, start, 1, axis.stride * axis.count, (0,)) for axis in fields[0]),)
+
+
 def _select(layer: Layer, fields: Sequence[Field]) -> tuple[Field, ...]:
     """Positions at one distance from each other are a slice; in any other order, the order is lost."""
     assert isinstance(layer.op, Select)
@@ -247,7 +267,7 @@ def _select(layer: Layer, fields: Sequence[Field]) -> tuple[Field, ...]:
 def _picked(axis: Axis, entries: Sequence[int]) -> Axis:
     """What any of these positions sees lies between the first and the last of them."""
     first, last = (_stepped(axis, 1, (entry, entry), 1) for entry in (min(entries), max(entries)))
-    scattered = _scatter(axis)
+    scattered = scatter(axis)
     return replace(scattered, lows=(first.bounds[0],), highs=(last.bounds[1],), count=len(entries))
 
 
@@ -271,14 +291,14 @@ def _concat(layer: Layer, fields: Sequence[Field]) -> tuple[Field, ...]:
     holder = position(layer.input_types[0], layer.op.axis)
     if len(fields) == 1:
         return (fields[0],)
-    return (union([tuple(_scatter(a) if holder in a.holders else a for a in field) for field in fields]),)
+    return (union([tuple(scatter(a) if holder in a.holders else a for a in field) for field in fields]),)
 
 
 def _adaptive(layer: Layer, fields: Sequence[Field]) -> tuple[Field, ...]:
     """Share `i` of `o` on an axis of `n` runs from `floor(i n / o)` to `ceil((i + 1) n / o) - 1`."""
     pairs = zip(layer.input_types[0].shape, layer.output_types[0].shape, strict=True)
     edges = [((n, 0, o), (n, n - 1, o)) for n, o in pairs]
-    return (tuple(_resampled(axis, edges, layer.output_types[0].shape) for axis in fields[0]),)
+    return (tuple(resampled(axis, edges, layer.output_types[0].shape) for axis in fields[0]),)
 
 
 def _upsample(layer: Layer, fields: Sequence[Field]) -> tuple[Field, ...]:
@@ -288,7 +308,7 @@ def _upsample(layer: Layer, fields: Sequence[Field]) -> tuple[Field, ...]:
     """
     pairs = zip(layer.input_types[0].shape, layer.output_types[0].shape, strict=True)
     edges = [_neighbours(layer.op, n, o) for n, o in pairs]
-    return (tuple(_resampled(axis, edges, layer.output_types[0].shape) for axis in fields[0]),)
+    return (tuple(resampled(axis, edges, layer.output_types[0].shape) for axis in fields[0]),)
 
 
 Step = tuple[int, int, int]  # o -> floor((o * [0] + [1]) / [2])
@@ -305,7 +325,8 @@ def _neighbours(op: Op, old: int, new: int) -> tuple[Step, Step]:
     return (old - 1, 0, last), (old - 1, last - 1, last)
 
 
-def _resampled(axis: Axis, edges: list[tuple[Step, Step]], sizes: tuple[int, ...]) -> Axis:
+def resampled(axis: Axis, edges: list[tuple[Step, Step]], sizes: tuple[int, ...]) -> Axis:
+    """The axis where position `o` sees what two steps of `o` say: those of the axis of the tensor that it runs along."""
     holder = axis.holders[0]
     if axis.scattered is not None:
         return _collapse(axis) if any(h > 0 for h in axis.holders) else axis
@@ -329,6 +350,9 @@ RULES: dict[type[Op], Callable[[Layer, Sequence[Field]], tuple[Field, ...]]] = {
     Slice: _slice,
     Split: _split,
     Select: _select,
+    Steps: _steps,
+    Recur: _recur,
+    Zeros: _zeros,
     PadChannels: _pad_channels,
     Concat: _concat,
     AdaptiveAvgPool: _adaptive,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import takewhile
 
 from archdsl.graph.bind import match, missing
 from archdsl.graph.evaluate import Place, evaluate
+from archdsl.graph.lint import walk
 from archdsl.graph.values import kind_of
 from archdsl.language import syntax as s
 from archdsl.language.diagnostics import error
@@ -21,7 +24,18 @@ TERMS: Mapping[str, Mapping[str, Form]] = {
         "cross_entropy": {"label_smoothing": 0.0},
         "binary_cross_entropy": {},
         "mse": {},
+        "l1": {},
+        "smooth_l1": {"beta": 1.0},
+        "kl": {},
         "squared_hinge": {"margin": 1.0},
+        "triplet": {"margin": 0.2},
+        "contrastive": {"margin": 1.0},
+        "sphereface": {"margin": 4},
+        "cosface": {"margin": 0.35, "scale": 64.0},
+        "arcface": {"margin": 0.5, "scale": 64.0},
+        "adversarial": {},
+        "wasserstein": {},
+        "gradient_penalty": {"norm": 1.0},
     },
     "optimizer": {  # a rate of 0 stands for one that the paper does not give
         "sgd": {"lr": 0.0, "momentum": 0.0, "weight_decay": 0.0, "nesterov": False},
@@ -53,19 +67,33 @@ TERMS: Mapping[str, Mapping[str, Form]] = {
         "zca_whiten": {},
     },
 }
+#: Most tensors that a loss is about, in order; it may name none where there is no doubt.
+TENSORS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(TERMS["loss"], ("result", "target")),
+    "triplet": ("anchor", "positive", "negative"),
+    "contrastive": ("first", "second"),
+    "sphereface": ("scores", "labels"),
+    "cosface": ("scores", "labels"),
+    "arcface": ("scores", "labels"),
+    "adversarial": ("real", "fake"),
+    "wasserstein": ("real", "fake"),
+    "gradient_penalty": ("real", "fake"),
+}
 NUMBERS = ("batch", "epochs", "iterations", "warmup_epochs", "moving_average")
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """`rmsprop(lr = 0.045)`: a named part of a recipe with all its arguments."""
+    """`rmsprop(lr = 0.045)`: a named part of a recipe with all its arguments; a loss with its weight and tensors."""
 
     name: str
     arguments: tuple[tuple[str, Value], ...]
+    tensors: tuple[str, ...] = ()
+    weight: float = 1.0
 
 
 def recipe_of(settings: tuple[s.Named, ...], known: Mapping[str, object], place: Place) -> dict[str, object]:
-    """Settings by name: a `Term`, a tuple of them for `augmentation`, or a number; raises `ArchError`."""
+    """Settings by name: a `Term`, a tuple of them (`augmentation`, a sum of losses), a number; raises `ArchError`."""
     found: dict[str, object] = {}
     for setting in settings:
         if setting.name in found or setting.name in known:
@@ -84,7 +112,59 @@ def _setting(setting: s.Named, place: Place) -> object:
         raise error("unknown-argument", message, setting.name_span, notes=(f"it has {', '.join(known)}",), **guess)
     if setting.name == "augmentation" and isinstance(setting.value, s.ListLiteral):
         return tuple(_term(setting.name, item, place) for item in setting.value.items)
+    if setting.name == "loss":
+        losses = tuple(_losses(setting.value, 1.0, place))
+        return losses[0] if len(losses) == 1 else losses
     return _term(setting.name, setting.value, place)
+
+
+def _losses(node: s.Expression, weight: float, place: Place) -> Iterator[Term]:
+    """The terms of a sum, each with the numbers that it is multiplied by."""
+    signs = {sign for sign, _ in node.rest} if isinstance(node, s.Operation) else set()
+    if isinstance(node, s.Operation) and signs <= {"+", "-"}:
+        for sign, part in (("+", node.first), *node.rest):
+            yield from _losses(part, weight if sign == "+" else -weight, place)
+    elif isinstance(node, s.Operation) and signs == {"*"}:
+        parts = [node.first, *(part for _, part in node.rest)]
+        losses = [part for part in parts if _is_loss(part) or isinstance(part, s.Reference)]
+        factors = [_factor(part, place) for part in parts if part not in losses[:1]]
+        if not losses:
+            raise error("argument-type", "`loss` is a sum of losses, but this is a number", node.span)
+        yield from _losses(losses[0], weight * math.prod(factors), place)
+    else:
+        yield _loss(node, weight, place)
+
+
+def _is_loss(node: s.Expression) -> bool:
+    """Whether a factor has a loss in it; all others are numbers."""
+    return any(isinstance(part, s.Name | s.Function) and part.name in TERMS["loss"] for part in walk(node))
+
+
+def _factor(node: s.Expression, place: Place) -> float:
+    value = evaluate(node, place) if not _is_loss(node) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise error("argument-type", "a loss is multiplied by numbers only", node.span)
+    return value
+
+
+def _loss(node: s.Expression, weight: float, place: Place) -> Term:
+    if isinstance(node, s.Reference):
+        help = f"e.g. `cross_entropy({node.span.text})`"
+        raise error(
+            "argument-type", f"`{node.span.text}` is a tensor: say what is computed of it", node.span, help=help
+        )
+    if not isinstance(node, s.Function):
+        return replace(_term("loss", node, place), weight=weight)
+    given = list(takewhile(lambda one: isinstance(one, s.Reference), node.arguments.positional))
+    positional = node.arguments.positional[len(given) :]
+    rest = s.Arguments(node.arguments.span, positional, node.arguments.named)
+    term = _term("loss", s.Function(node.span, node.name, node.name_span, rest), place)
+    if len(given) > len(TENSORS[term.name]):
+        message = f"`{term.name}` is about {' and '.join(TENSORS[term.name])}, but more tensors are given"
+        raise error("too-many-arguments", message, given[-1].span)
+    for one in given:
+        evaluate(one, place)  # raises where there is no such tensor
+    return replace(term, tensors=tuple(one.path.text for one in given if isinstance(one, s.Reference)), weight=weight)
 
 
 def _number(setting: s.Named, place: Place) -> int | float:

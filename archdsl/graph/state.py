@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from archdsl.graph.bind import Bound
 from archdsl.graph.evaluate import Place
-from archdsl.graph.graph import Claim, Input, Layer, Output, Scope, Stage
-from archdsl.graph.values import Env, Poison, Tensor
+from archdsl.graph.graph import Claim, Input, Layer, Output, Scope, Stage, TensorRef
+from archdsl.graph.renames import Rename
+from archdsl.graph.values import Env, Module, Poison, Tensor
 from archdsl.language import syntax as s
 from archdsl.language.diagnostics import ArchError, Diagnostic, Fix, Frame, Label, error
 from archdsl.language.limits import Limits
@@ -17,6 +19,7 @@ from archdsl.language.reserved import RESERVED
 from archdsl.language.similar import did_you_mean
 from archdsl.language.source import Span
 from archdsl.ops.base import Init, Op, TensorType, Weight
+from archdsl.ops.dims import Symbol
 
 Key = tuple[str, object, object]
 Value = Tensor | Poison
@@ -46,9 +49,15 @@ class Elaboration:
     )
     environments: dict[int, Env] = field(default_factory=dict)  # by identity of the file's source
     initial: dict[str, Init] = field(default_factory=dict)
-    input_override: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    input_override: dict[str, tuple[int | str, ...]] = field(default_factory=dict)
+    symbols: dict[str, Symbol] = field(default_factory=dict)
+    sizes: Mapping[str, int] = field(default_factory=dict)  # symbols that are taken as plain numbers
     overridden: list[str] = field(default_factory=list)
     recipe: dict[str, object] = field(default_factory=dict)
+    renames: list[Rename] = field(default_factory=list)
+    uses: dict[str, str] = field(default_factory=dict)  # where a module is applied -> the path that owns its weights
+    names: dict[TensorRef, str] = field(default_factory=dict)  # given with `as`, with the path of their scope
+    owners: dict[str, Layer] = field(default_factory=dict)  # the first layer that applies each shared set of weights
     statements: int = 0
     layers: int = 0
 
@@ -164,6 +173,36 @@ class Naming:
 
 
 @dataclass(frozen=True)
+class Loop:
+    """The `recur` whose body is being run: `env` has its states as they are now, `after` those with a new value."""
+
+    path: str
+    outer: Loop | None
+    length: int
+    env: Env
+    after: dict[str, Value] = field(default_factory=dict)
+
+    @property
+    def repeats(self) -> int:
+        """How often its body runs for one sample."""
+        return self.length * (self.outer.repeats if self.outer else 1)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Its own path and those of the loops around it."""
+        return (self.path, *(self.outer.paths if self.outer else ()))
+
+
+@dataclass(frozen=True)
+class Nested:
+    """A network that is used inside another: what its inputs are bound to, its outputs so far, layers before it."""
+
+    inputs: dict[str, Value]
+    layers: int
+    outputs: dict[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Here:
     """Where an element stands. `entry` is what `in` means as an element; `root` the block instance's path."""
 
@@ -175,6 +214,9 @@ class Here:
     stack: tuple[Frame, ...] = ()
     training: bool = False
     network: bool = False  # directly in the network's body, where inputs and outputs are declared
+    use: str | None = None  # path of the use of a module that this is in
+    loop: Loop | None = None
+    nested: Nested | None = None  # the innermost network around, where that is not the one that is compiled
 
     def place(self, incoming: object) -> Place:
         return Place(self.env, incoming, self.resolve, self.e.limits)
@@ -184,23 +226,43 @@ class Here:
 
     def resolve(self, path: s.Path) -> object:
         """The tensor of `@path`: looked up in this scope, then outwards to the block instance's own."""
-        if len(path.parts) == 1 and (parameter := self._tensor_parameter(path.text)) is not None:
-            return parameter
+        known = self.local(path.text) if len(path.parts) == 1 else None
+        if isinstance(known, Module):
+            message = f"`{path.text}` is a module, which is no tensor"
+            raise error("not-a-tensor", message, path.span, help="label a use of it, and refer to that")
+        if known is not None:
+            return known
         for prefix in self._prefixes():
             full = f"{prefix}.{path.text}" if prefix else path.text
             if full in self.e.results:
-                return self.e.results[full]
-        known = [name for prefix in self._prefixes() for name in _below(prefix, self.e.results)]
-        guess = did_you_mean(path.text, known, path.span)
+                return self._reached(self.e.results[full], path)
+        names = [name for prefix in self._prefixes() for name in _below(prefix, self.e.results)]
+        guess = did_you_mean(path.text, names, path.span)
         message = f"no stage `{path.text}` stands before this"
         raise error("unknown-reference", message, path.span, **guess)
 
-    def _tensor_parameter(self, name: str) -> Value | None:
+    def _reached(self, found: Value, path: s.Path) -> Value:
+        """The tensor, unless it lies in the body of a `recur` that this is not in."""
+        node = self.e.nodes.get(found.ref.path) if isinstance(found, Tensor) else None
+        if not isinstance(node, Layer) or node.loop in ("", *(self.loop.paths if self.loop else ())):
+            return found
+        message = f"`{path.text}` is another tensor in each step of `{node.loop}`"
+        help = f"make it a state, whose last value is `@{node.loop}.NAME`, or the result of the body's last statement"
+        raise error("recur-inside", message, path.span, help=help)
+
+    def local(self, name: str) -> Value | Module | None:
+        """The tensor or module that a name stands for here."""
         try:
             value = self.env.lookup(name)
         except KeyError:
             return None
-        return value if isinstance(value, Tensor | Poison) else None
+        return value if isinstance(value, Tensor | Poison | Module) else None
+
+    def owner(self, path: str) -> str:
+        """The path that owns the weights of what lies at `path`."""
+        if self.use is None or not (path == self.use or path.startswith(f"{self.use}.")):
+            return path
+        return self.e.uses[self.use] + path[len(self.use) :]
 
     def _prefixes(self) -> list[str]:
         prefixes = [self.naming.path]

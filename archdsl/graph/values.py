@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from archdsl.graph.graph import TensorRef
+from archdsl.language import syntax as s
 from archdsl.ops.base import Init, TensorType
 
 
@@ -16,11 +18,21 @@ class Word(str):
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """A tensor of the graph under construction."""
+    """A tensor of the graph under construction; `siblings` are all results of its op, itself among them."""
 
     ref: TensorRef
     type: TensorType
     training_only: bool = False
+    siblings: tuple[Tensor, ...] = field(default=(), compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Module:
+    """A declared module: `path` owns its weights, `here` is where it was declared (a `state.Here`)."""
+
+    path: str
+    statement: s.ModuleStatement
+    here: Any
 
 
 class Poison:
@@ -66,7 +78,13 @@ def kind_of(value: object) -> str:
         return f"the word `{value}`"
     if isinstance(value, str):
         return f'the string "{value if len(value) <= 30 else value[:27] + "..."}"'
-    kinds = ((tuple, "a list"), (dict, "a map"), (Tensor, "a tensor"), (Init, "an initialization scheme"))
+    kinds = (
+        (tuple, "a list"),
+        (dict, "a map"),
+        (Tensor, "a tensor"),
+        (Module, "a module"),
+        (Init, "an initialization scheme"),
+    )
     return next((text for kind, text in kinds if isinstance(value, kind)), "nothing")
 
 

@@ -11,9 +11,8 @@ from lark.visitors import Transformer_NonRecursive
 from archdsl.language import syntax as s
 from archdsl.language.diagnostics import error
 from archdsl.language.source import Source, Span
-from archdsl.language.words import KEYWORDS, OPERATOR_WORDS
+from archdsl.language.words import KEYWORDS, MULTIPLIERS, OPERATOR_WORDS
 
-MULTIPLIERS = {"K": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 Kids = list[Any]
 
 
@@ -24,6 +23,7 @@ class Builder(Transformer_NonRecursive[Token, Any]):
     def __init__(self, source: Source) -> None:
         super().__init__()
         self.source = source
+        self.assigned: list[Span] = []  # `=` of assignments outside any `recur` so far
         for name in RULES:  # lark wraps a method anew each time it is looked up; wrapped once is enough
             setattr(self, name, getattr(self, name))
 
@@ -47,6 +47,10 @@ class Builder(Transformer_NonRecursive[Token, Any]):
     # Items
 
     def start(self, meta: Any, kids: Kids) -> s.File:
+        for sign in self.assigned:
+            message = "unexpected `=`: only a state of a `recur` is assigned"
+            help = "a stage is labelled with a colon: `conv1: conv(64, 3)`; a constant is `let x = 3`"
+            raise error("syntax-error", message, sign, help=help)
         docstrings = [kid for kid in kids if isinstance(kid, str)]
         return s.File(
             self.source,
@@ -134,14 +138,45 @@ class Builder(Transformer_NonRecursive[Token, Any]):
     def dtype(self, meta: Any, kids: Kids) -> s.Name:
         return s.Name(self.at(kids[0]), str(kids[0]))
 
+    def dimension(self, meta: Any, kids: Kids) -> s.Dimension:
+        name, *rest = kids
+        step = next((kid.value for kid in rest if isinstance(kid, s.Step)), None)
+        numbers = [kid for kid in rest if not isinstance(kid, s.Step)]
+        low, high = numbers[:2] if len(numbers) > 1 else (None, None)
+        nominal = numbers[-1] if len(numbers) in (1, 3) else None
+        return s.Dimension(self.span(meta), self.defined(name), low, high, step, nominal)
+
+    def step(self, meta: Any, kids: Kids) -> s.Step:
+        return s.Step(self.span(meta), kids[0])
+
     def initialize(self, meta: Any, kids: Kids) -> s.Initialize:
         return s.Initialize(self.span(meta), tuple(kids))
 
     def train(self, meta: Any, kids: Kids) -> s.Train:
         return s.Train(self.span(meta), tuple(kids))
 
+    def weights(self, meta: Any, kids: Kids) -> s.Weights:
+        return s.Weights(self.span(meta), tuple(kids))
+
+    def rule(self, meta: Any, kids: Kids) -> s.Rule:
+        kind, text, *to = kids
+        raw = [str(string)[1:-1].replace('\\"', '"') for string in (text, *to)]  # regular expressions need backslashes
+        return s.Rule(
+            self.span(meta), str(kind), self.at(kind), raw[0], self.at(text), raw[1] if to else None
+        )  # fmt: skip
+
     def output(self, meta: Any, kids: Kids) -> s.OutputStatement:
         return s.OutputStatement(self.span(meta), *kids)
+
+    def module(self, meta: Any, kids: Kids) -> s.ModuleStatement:
+        name, *rest = kids
+        return s.ModuleStatement(self.span(meta), self.defined(name), self.at(name), *rest)
+
+    def assign(self, meta: Any, kids: Kids) -> s.Assign:
+        name = self.at(kids[0])
+        sign = self.source.text.index("=", name.end)
+        self.assigned.append(Span(self.source, sign, sign + 1))
+        return s.Assign(self.span(meta), s.LabelName(name, (str(kids[0]),)), kids[1])
 
     def stage(self, meta: Any, kids: Kids) -> s.Stage:
         return s.Stage(self.span(meta), *kids)
@@ -150,7 +185,11 @@ class Builder(Transformer_NonRecursive[Token, Any]):
         return s.Chain(self.span(meta), tuple(kids))
 
     def link(self, meta: Any, kids: Kids) -> s.Link:
-        return s.Link(self.span(meta), kids[0] if len(kids) == 2 else None, kids[-1])
+        label = kids.pop(0) if isinstance(kids[0], s.LabelName) else None
+        return s.Link(self.span(meta), label, *kids)
+
+    def results(self, meta: Any, kids: Kids) -> s.Results:
+        return s.Results(self.span(meta), tuple(map(self.defined, kids)), tuple(map(self.at, kids)))
 
     def choice_element(self, meta: Any, kids: Kids) -> s.ChosenElement:
         pairs = tuple(zip(kids[:-1:2], kids[1::2], strict=True))
@@ -204,6 +243,15 @@ class Builder(Transformer_NonRecursive[Token, Any]):
         otherwise = kids.pop() if isinstance(kids[-1], tuple) else None
         branches = tuple(zip(kids[::2], kids[1::2], strict=True))
         return s.Conditional(self.span(meta), branches, otherwise[0] if otherwise else None)
+
+    def recur(self, meta: Any, kids: Kids) -> s.Recur:
+        *states, body = kids
+        span = self.span(meta)
+        self.assigned = [sign for sign in self.assigned if not span.start < sign.start < span.end]
+        return s.Recur(span, Span(self.source, span.start, span.start + len("recur")), tuple(states), body)
+
+    def state(self, meta: Any, kids: Kids) -> s.State:
+        return s.State(self.at(kids[0]), self.defined(kids[0]), kids[1])
 
     def otherwise(self, meta: Any, kids: Kids) -> tuple[s.Body]:
         return (kids[0],)  # wrapped, so that `conditional` can tell it from a branch's body

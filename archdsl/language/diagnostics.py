@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
+from archdsl.language.records import Record, record
 from archdsl.language.source import Span
 
 Severity = Literal["error", "warning", "note"]
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+@record
+class Label(Record):
     """A second place that matters, with what happens there."""
 
     span: Span
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fix:
+@record
+class Fix(Record):
     """An edit of the source; `message` says what it achieves."""
 
     message: str
@@ -32,16 +33,16 @@ class Fix:
         return text[: self.span.start] + self.replacement + text[self.span.end :]
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+@record
+class Frame(Record):
     """One step of the instantiation stack: what was entered, and where it was called."""
 
     name: str
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnostic:
+@record
+class Diagnostic(Record):
     """One finding.
 
     `message` stands alone (lowercase, names in backticks, the problem first); `label` is the words

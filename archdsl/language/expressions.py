@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeVar, dataclass_transform
 
+from archdsl.language.records import Record, make_record
 from archdsl.language.source import Span
 
 T = TypeVar("T")
@@ -12,15 +12,18 @@ T = TypeVar("T")
 
 @dataclass_transform(frozen_default=True, eq_default=False)
 def node(cls: type[T]) -> type[T]:
-    """A frozen dataclass without comparison and text, which fifty nodes at start-up would pay for and nobody asks."""
-    return dataclass(frozen=True, slots=True, eq=False, repr=False)(cls)
+    """A record that is compared by identity: two statements of the same text are two statements."""
+    return make_record(cls)
 
 
 @node
-class Node:
+class Node(Record):
     """Base of all nodes."""
 
     span: Span
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
 
 # Expressions ----------------------------------------------------------------------------------------------------------
@@ -60,6 +63,17 @@ class Named(Node):
     name: str
     name_span: Span
     value: Expression
+
+
+@node
+class Rule(Node):
+    """`kind "text" = "new"` of `weights { }`: strings as they stand there, a backslash being a backslash."""
+
+    kind: str
+    kind_span: Span
+    text: str
+    text_span: Span
+    to: str | None
 
 
 @node

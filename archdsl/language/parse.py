@@ -6,18 +6,19 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
-from pathlib import Path
 
-from lark import Lark, Token
+from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken, VisitError
 
 from archdsl import resources
 from archdsl.language import syntax as s
 from archdsl.language.build import build
+from archdsl.language.cache import cache_folder
 from archdsl.language.diagnostics import ArchError, Diagnostic, Label, error
 from archdsl.language.limits import Limits
 from archdsl.language.source import Source, Span
 from archdsl.language.words import KEYWORDS, describe, expected_words
+from archdsl.version import __version__
 
 CLOSING = {"LPAR": ")", "LSQB": "]", "LBRACE": "}"}
 CLOSERS = {"RPAR": ")", "RSQB": "]", "RBRACE": "}"}
@@ -65,25 +66,13 @@ def _parser() -> tuple[Lark, Newlines]:
     newlines = Newlines()
     grammar = (resources.folder("grammars") / "arch.lark").read_text("utf-8")
     options = {"parser": "lalr", "propagate_positions": True, "postlex": newlines, "maybe_placeholders": False}
-    cached = _cache_file()
-    if cached is None:
+    folder = cache_folder()
+    if folder is None:
         return Lark(grammar, **options), newlines
     try:
-        return Lark(grammar, cache=str(cached), **options), newlines
+        return Lark(grammar, cache=str(folder / f"grammar-{__version__}.lark-cache"), **options), newlines
     except OSError:  # a full or read-only cache folder costs time, nothing else
         return Lark(grammar, **options), newlines
-
-
-def _cache_file() -> Path | None:
-    from platformdirs import user_cache_path
-
-    from archdsl.version import __version__
-
-    try:
-        folder = user_cache_path("archdsl", appauthor=False, ensure_exists=True)
-    except OSError:
-        return None
-    return folder / f"grammar-{__version__}.lark-cache"
 
 
 def parse(source: Source, limits: Limits) -> s.File:
@@ -109,6 +98,14 @@ def _parse(source: Source, limits: Limits) -> s.File:
         raise error("limit-nesting", message, _span(deep.token, source), help=_raise_limit("nesting")) from None
     except UnexpectedInput as unexpected:
         raise ArchError([_diagnostic(unexpected, source, newlines.open)]) from None
+
+
+def tokens(source: Source, limits: Limits) -> tuple[list[Token], Tree[Token]]:
+    """A parsed file's tokens but its line ends, as Lark has them, and its tree; raises `ArchError` as `parse` does."""
+    parse(source, limits)
+    interactive = _parser()[0].parse_interactive(source.text)
+    found = [token for token in interactive.iter_parse() if token.type != "_NEWLINE"]
+    return found, interactive.feed_eof()
 
 
 def _every_item(source: Source, limits: Limits) -> list[Diagnostic]:
@@ -156,7 +153,7 @@ def _diagnostic(unexpected: UnexpectedInput, source: Source, open_brackets: list
     if open_brackets and open_brackets[-1].type != "LBRACE" and open_brackets[-1].line != token.line:
         return _left_open(source, token, open_brackets[-1])
     message = f"unexpected {describe(token.type, str(token))}; expected {expected_words(expected)}"
-    return Diagnostic("syntax-error", message, _span(token, source), help=_hint(token))
+    return Diagnostic("syntax-error", message, _span(token, source), help=_hint(token, expected))
 
 
 def _left_open(source: Source, token: Token, bracket: Token) -> Diagnostic:
@@ -175,7 +172,9 @@ def _whole_arrow(token: Token, source: Source) -> Token:
     return Token("ARROW", "->", token.start_pos - 1, token.line, end_pos=token.start_pos + 1)
 
 
-def _hint(token: Token) -> str | None:
+def _hint(token: Token, expected: set[str]) -> str | None:
+    if token.type == "STRING" and "NAME" in expected and "SKIP" not in expected:
+        return 'a rule of `weights` begins with its kind: `prefix "old." = "new."`'
     if token == "=":
         return "a stage is labelled with a colon: `conv1: conv(64, 3)`; a constant is `let x = 3`"
     return None

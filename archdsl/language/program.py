@@ -9,9 +9,9 @@ from typing import TypeVar
 
 from archdsl import resources
 from archdsl.language import syntax as s
+from archdsl.language.cache import parsed
 from archdsl.language.diagnostics import ArchError, Diagnostic, Label, error, in_order
 from archdsl.language.limits import Limits
-from archdsl.language.parse import parse
 from archdsl.language.similar import nearest
 from archdsl.language.source import Source, Span
 
@@ -46,7 +46,7 @@ class Program:
 
 def read_program(path: Path, name: str, limits: Limits) -> Program:
     """Read and parse `path` (which the user calls `name`) and what it uses; raises `ArchError`."""
-    return link(parse(read_source(path, name, limits), limits), path, limits)
+    return link(parsed(read_source(path, name, limits), limits), path, limits)
 
 
 def link(main: s.File, path: Path, limits: Limits) -> Program:
@@ -129,7 +129,7 @@ def _used(
     if target in files:
         return None
     name = str(Path(file.source.name).parent / use.path)
-    return parse(read_source(target, name, limits, use.span), limits), target
+    return parsed(read_source(target, name, limits, use.span), limits), target
 
 
 def _target(use: s.Use, path: Path, root: Path) -> Path:

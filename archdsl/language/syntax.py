@@ -24,21 +24,36 @@ from archdsl.language.expressions import (
     Power,
     Property,
     Reference,
+    Rule,
     String,
     Unary,
     node,
 )
-from archdsl.language.source import Source, Span
+from archdsl.language.items import (
+    Block,
+    Domain,
+    File,
+    Interval,
+    Network,
+    OneOf,
+    Parameter,
+    Published,
+    Row,
+    TensorDomain,
+    Use,
+    Variant,
+)
+from archdsl.language.source import Span
 
 #: all nodes, so that one name (`syntax as s`) reaches every one
 __all__ = [
-    "Arguments", "Block", "Body", "Both", "Braces", "Call", "Chain", "Choice", "ChosenElement", "ClaimNode",
-    "Clauses", "Combinator", "Conditional", "Domain", "Either", "Element", "Expression", "File", "Function",
-    "Incoming", "IncomingElement", "Index", "Initialize", "InputStatement", "Interval", "LabelName", "Let", "Link",
-    "ListLiteral", "Loop", "MapLiteral", "Name", "Named", "Negation", "Network", "Node", "Number", "OneOf",
-    "Operation", "OutputStatement", "Parameter", "Path", "Postfix", "Power", "Property", "Published", "Reference",
-    "ReferenceElement", "Repeat", "Row", "Skip", "Stage", "Statement", "String", "TensorDomain", "Train", "Unary",
-    "Use", "Variant",
+    "Arguments", "Assign", "Block", "Body", "Both", "Braces", "Call", "Chain", "Choice", "ChosenElement",
+    "ClaimNode", "Clauses", "Combinator", "Conditional", "Dimension", "Domain", "Either", "Element", "Expression",
+    "File", "Function", "Incoming", "IncomingElement", "Index", "Initialize", "InputStatement", "Interval",
+    "LabelName", "Let", "Link", "ListLiteral", "Loop", "MapLiteral", "ModuleStatement", "Name", "Named", "Negation",
+    "Network", "Node", "Number", "OneOf", "Operation", "OutputStatement", "Parameter", "Path", "Postfix", "Power",
+    "Property", "Published", "Recur", "Reference", "ReferenceElement", "Repeat", "Results", "Row", "Rule", "Skip",
+    "Stage", "State", "Statement", "Step", "String", "TensorDomain", "Train", "Unary", "Use", "Variant", "Weights",
 ]  # fmt: skip
 
 # Elements of a chain --------------------------------------------------------------------------------------------------
@@ -135,6 +150,23 @@ class ChosenElement(Element):
 
 
 @node
+class State(Node):
+    """`name = element` of a `recur`: what the state is before the first step."""
+
+    name: str
+    initial: Element
+
+
+@node
+class Recur(Element):
+    """`recur over time with states { }`."""
+
+    word_span: Span
+    states: tuple[State, ...]
+    body: Body
+
+
+@node
 class LabelName(Node):
     """Text and `{expression}` parts of a label in order."""
 
@@ -142,11 +174,20 @@ class LabelName(Node):
 
 
 @node
+class Results(Node):
+    """`as a, b`: names for the results of an element, in order."""
+
+    names: tuple[str, ...]
+    name_spans: tuple[Span, ...]
+
+
+@node
 class Link(Node):
-    """An element of a chain, with its label if it has one."""
+    """An element of a chain, with its label and the names of its results if it has some."""
 
     label: LabelName | None
     element: Element
+    results: Results | None = None
 
 
 @node
@@ -193,6 +234,24 @@ class Let(Statement):
 
 
 @node
+class Step(Node):
+    """`by 32`."""
+
+    value: Expression
+
+
+@node
+class Dimension(Expression):
+    """`H = 224` or `H: 32 .. 512 by 32 = 224` in an input's shape."""
+
+    name: str
+    low: Expression | None
+    high: Expression | None
+    step: Expression | None
+    nominal: Expression | None
+
+
+@node
 class InputStatement(Statement):
     """`input name: dtype [shape]`."""
 
@@ -218,6 +277,13 @@ class Train(Statement):
 
 
 @node
+class Weights(Statement):
+    """`weights { kind "old" = "new" }`: how a checkpoint's names become the network's."""
+
+    rules: tuple[Rule, ...]
+
+
+@node
 class OutputStatement(Statement):
     """`output name: chain`."""
 
@@ -227,116 +293,26 @@ class OutputStatement(Statement):
 
 
 @node
+class ModuleStatement(Statement):
+    """`module name: chain`: weights that every use of the name applies."""
+
+    name: str
+    name_span: Span
+    chain: Chain
+    clauses: Clauses
+
+
+@node
+class Assign(Statement):
+    """`state = chain`: what a state of a `recur` is in the next step."""
+
+    name: LabelName
+    chain: Chain
+
+
+@node
 class Stage(Statement):
     """A chain with its clauses."""
 
     chain: Chain
     clauses: Clauses
-
-
-# Items of a file ------------------------------------------------------------------------------------------------------
-
-
-@node
-class OneOf(Node):
-    """`one of [a, b]`."""
-
-    values: ListLiteral
-
-
-@node
-class Interval(Node):
-    """`low .. high`."""
-
-    low: Expression
-    high: Expression
-
-
-@node
-class TensorDomain(Node):
-    """`tensor`."""
-
-
-Domain = OneOf | Interval | TensorDomain
-
-
-@node
-class Parameter(Node):
-    """A parameter of a block or network."""
-
-    name: str
-    domain: Domain | None
-    default: Expression | None
-
-
-@node
-class Use(Node):
-    """`use "file"`."""
-
-    path: str
-
-
-@node
-class Block(Node):
-    """`block name(parameters) { }`."""
-
-    name: str
-    name_span: Span
-    parameters: tuple[Parameter, ...]
-    body: Body
-
-
-@node
-class Network(Node):
-    """`network name(parameters) { }`."""
-
-    name: str
-    name_span: Span
-    parameters: tuple[Parameter, ...]
-    clauses: Clauses
-    body: Body
-
-
-@node
-class Variant(Node):
-    """`network resnet50 = resnet(depth = 50)`."""
-
-    name: str
-    name_span: Span
-    base: str
-    base_span: Span
-    arguments: Arguments | None
-    clauses: Clauses
-
-
-@node
-class Row(Node):
-    """`path: claims because "..."`."""
-
-    path: Path
-    claims: tuple[ClaimNode, ...]
-    because: str | None
-
-
-@node
-class Published(Node):
-    """`published "title" of network (K = 1024) { }`."""
-
-    title: str
-    network: str
-    network_span: Span
-    settings: Arguments | None
-    rows: tuple[Row, ...]
-
-
-@node
-class File:
-    """A parsed file; `docstring` is the string before the first item."""
-
-    source: Source
-    docstring: str | None
-    uses: tuple[Use, ...]
-    lets: tuple[Let, ...]
-    blocks: tuple[Block, ...]
-    networks: tuple[Network | Variant, ...]
-    published: tuple[Published, ...]

@@ -7,9 +7,12 @@ from collections.abc import Iterable
 KEYWORDS = frozenset(
     """
 use let block network published of input initialize output train repeat for in if else skip expect from training
-preprocess because not and or one tensor concat add mul max
+preprocess because by not and or one tensor concat add mul max weights module recur over time with as
 """.split()
 )
+
+#: what a suffix of a number multiplies it by
+MULTIPLIERS = {"K": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 
 #: words that mean something inside an expression, so no value can have their name
 OPERATOR_WORDS = frozenset({"in", "if", "else", "and", "or", "not"})
@@ -23,9 +26,9 @@ PUNCTUATION = {
 }  # fmt: skip
 
 VALUE = {"NUMBER", "STRING", "LPAR", "LSQB", "MINUS", "PLUS"}
-LAYER = {"NAME", "SKIP", "CONCAT", "REPEAT"}
+LAYER = {"NAME", "SKIP", "CONCAT", "REPEAT", "RECUR"}
 ITEM = {"BLOCK", "NETWORK", "PUBLISHED"}
-CLAUSE = {"EXPECT", "FROM", "TRAINING", "PREPROCESS"}
+CLAUSE = {"EXPECT", "FROM", "TRAINING", "PREPROCESS", "AS"}
 OPERATORS = {"PLUS", "MINUS", "TIMES", "_POWER", "COMPARE", "AND", "OR", "IN", "IF", "LSQB", "DOT"}
 SEPARATORS = {"_NEWLINE", "SEMICOLON"}
 
@@ -54,12 +57,25 @@ def expected_words(terminals: Iterable[str]) -> str:
         if group <= left:
             words.append(word)
             left -= {"NAME", "IN", "AT", "LBRACE", "NOT", *group}
-            left -= {"FOR", "IF", "ADD", "MUL", "MAX", "LET", "INPUT", "OUTPUT", "INITIALIZE", "USE", "DOCSTRING"}
+            left -= {
+                "FOR",
+                "IF",
+                "ADD",
+                "MUL",
+                "MAX",
+                "LET",
+                "INPUT",
+                "OUTPUT",
+                "INITIALIZE",
+                "USE",
+                "DOCSTRING",
+                "MODULE",
+            }
     if ITEM & terminals:
         left -= SEPARATORS | {"$END"}
     if left >= SEPARATORS or "$END" in left:
         # between statements almost everything may follow; the end of the statement says it best
-        left -= OPERATORS | CLAUSE | SEPARATORS | {"$END", "LPAR"}
+        left -= OPERATORS | CLAUSE | SEPARATORS | {"$END", "LPAR", "EQUAL"}
         words.append("the end of the statement")
     if left & {"RPAR", "RSQB", "COMMA", "LBRACE"}:
         left -= OPERATORS

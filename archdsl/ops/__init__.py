@@ -3,18 +3,50 @@
 `OPS` is the full table only here; `archdsl.ops.base` alone knows no op.
 """
 
-from archdsl.ops import activation, channels, convolution, linear, merge, normalization, pooling, resampling, shaping
+from archdsl.ops import (
+    activation,
+    arithmetic,
+    attention,
+    channels,
+    convolution,
+    embedding,
+    linear,
+    local,
+    merge,
+    normalization,
+    pooling,
+    rearranging,
+    recurrence,
+    recurrent,
+    reduction,
+    regions,
+    resampling,
+    shaping,
+    stochastic,
+    transposed,
+)
 from archdsl.ops.base import OPS
 
 __all__ = [
     "OPS",
     "activation",
+    "arithmetic",
+    "attention",
     "channels",
     "convolution",
+    "embedding",
     "linear",
+    "local",
     "merge",
     "normalization",
     "pooling",
+    "rearranging",
+    "recurrence",
+    "recurrent",
+    "reduction",
+    "regions",
     "resampling",
     "shaping",
+    "stochastic",
+    "transposed",
 ]

@@ -11,8 +11,6 @@ from archdsl.ops.base import Global, Init, Op, ShapeError, TensorType, Weight, o
 class _Elementwise(Op):
     """What every activation shares: the type stays, and each element counts as one operation."""
 
-    __slots__ = ()
-
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
         return (only(inputs),)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from archdsl.ops.base import GLOBAL, Global, ShapeError, TensorType, axis_names
+from archdsl.ops.dims import factor
 
 
 def position(value: TensorType, axis: int, argument: str = "axis") -> int:
@@ -40,4 +41,4 @@ def across(first: int) -> Global | None:
 
 def product(shape: tuple[int, ...]) -> str:
     """The sizes multiplied, as text: `512*7*7`."""
-    return "*".join(map(str, shape))
+    return "*".join(map(factor, shape))

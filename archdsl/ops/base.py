@@ -1,6 +1,6 @@
 """What every op is made of: tensor types, weights, windows, parameters, and the table of ops.
 
-An op is one frozen dataclass. Its fields are the arguments of the language, in positional order.
+An op is one record. Its fields are the arguments of the language, in positional order.
 Shapes never contain the batch: an image is `[C, H, W]`, a vector `[F]`, a sequence `[T, F]`.
 """
 
@@ -12,6 +12,8 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from fractions import Fraction
 from typing import Any, ClassVar, Literal, TypeVar, dataclass_transform
 
+from archdsl.language.records import Record, make_record
+
 DTYPE_BYTES = {"float32": 4, "float16": 2, "float64": 8, "int64": 8, "int32": 4, "uint8": 1, "bool": 1}
 
 ParameterKind = Literal[
@@ -21,6 +23,7 @@ ParameterKind = Literal[
     "number",  # integer or float
     "flag",
     "sizes",  # integer >= 1, or a list of them, one per spatial axis
+    "naturals",  # integer >= 0, or a list of them, one per spatial axis
     "window",  # as `sizes`, or the word `global` (held as the string "global")
     "scales",  # number > 0, or a list of them, one per spatial axis
     "padding",  # natural, list of naturals, or `same`, `same_tf`, `valid` (held as strings)
@@ -28,6 +31,7 @@ ParameterKind = Literal[
     "choice",  # one of the field's `choices`
     "init",  # an initialization scheme
     "axis",  # axis number as PyTorch and ONNX count: 0 is the batch, 1 the channels, -1 the last
+    "axes",  # axis number, or a list of them
 ]
 
 
@@ -74,7 +78,7 @@ DEFAULT = Init("default")
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """A tensor that the op owns; its full name is the layer's path, a dot, and `name`.
+    """A tensor that the op owns; its full name is the layer's path, a dot, and `name` (the path alone for "").
 
     `fan_in` and `fan_out` are what the initialization schemes scale by; a buffer is not trained.
     """
@@ -140,10 +144,9 @@ class ShapeError(Exception):
         self.replacements = replacements  # texts to try in place of the argument, best first
 
 
-class Op:
-    """Base of all ops. Subclasses are frozen dataclasses registered by `@op`."""
+class Op(Record):
+    """Base of all ops. Subclasses are records registered by `@op`."""
 
-    __slots__: tuple[str, ...] = ()
     #: its name in `.arch` text
     name: ClassVar[str] = ""
     #: owns weights or buffers, so a label before it names it (`conv: conv(64, 3) -> relu`)
@@ -152,6 +155,8 @@ class Op:
     counts_depth: ClassVar[bool] = False
     #: at inference its output is its input's memory (reshape, flatten, dropout)
     view: ClassVar[bool] = False
+    #: does nothing at inference (dropout), so that a deployed network leaves it out
+    identity: ClassVar[bool] = False
     #: only moves numbers about, so their element type does not matter
     any_dtype: ClassVar[bool] = False
     #: written with braces and branches, not called
@@ -159,19 +164,6 @@ class Op:
     #: names of the tensors it reads, in the order of `inputs`; the last `optional_operands` may be left out
     operands: ClassVar[tuple[str, ...]] = ("input",)
     optional_operands: ClassVar[int] = 0
-
-    def _arguments(self) -> tuple[object, ...]:
-        return tuple(getattr(self, name) for name in self.__slots__)
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and other._arguments() == self._arguments()
-
-    def __hash__(self) -> int:
-        return hash((self.name, *self._arguments()))
-
-    def __repr__(self) -> str:
-        given = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__)
-        return f"{type(self).__name__}({given})"
 
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
         """Types of the results; raises `ShapeError`."""
@@ -208,18 +200,24 @@ AnyOp = TypeVar("AnyOp", bound=Op)
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def op(name: str) -> Callable[[type[AnyOp]], type[AnyOp]]:
-    """Class decorator: a frozen dataclass, entered into `OPS` under its `.arch` name; a duplicate is our bug.
-
-    Comparison, hash and text come from `Op`, once: generating them for each of fifty classes would be a tenth of the
-    time that `archdsl check` takes.
-    """
+    """Class decorator: a record, entered into `OPS` under its `.arch` name; a duplicate is our bug."""
 
     def enter(cls: type[AnyOp]) -> type[AnyOp]:
         assert name not in OPS, name
-        made = dataclass(frozen=True, slots=True, eq=False, repr=False)(cls)
-        made.name = name
-        OPS[name] = made
-        return made
+        cls.name = name
+        OPS[name] = make_record(cls)
+        return cls
+
+    return enter
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def inner_op(name: str) -> Callable[[type[AnyOp]], type[AnyOp]]:
+    """As `op`, for an op that stands in graphs only: no text can call it, so it is not in `OPS`."""
+
+    def enter(cls: type[AnyOp]) -> type[AnyOp]:
+        cls.name = name
+        return make_record(cls)
 
     return enter
 
@@ -234,7 +232,7 @@ def param(kind: ParameterKind, default: Any = MISSING, *, choices: tuple[str, ..
 
 def parameters(cls: type[Op]) -> tuple[Field[Any], ...]:
     """The op's arguments in positional order."""
-    return fields(cls)  # type: ignore[arg-type]
+    return fields(cls)
 
 
 def axis_names(rank: int) -> tuple[str, ...]:

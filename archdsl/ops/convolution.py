@@ -35,7 +35,7 @@ class Conv(Op):
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
         value = only(inputs)
         geometry = self.geometry(inputs)
-        _check_groups(value.shape[0], self.out, self.groups)
+        check_groups(value.shape[0], self.out, self.groups)
         return (TensorType((self.out, *geometry.output), value.dtype),)
 
     def weights(self, inputs: tuple[TensorType, ...]) -> tuple[Weight, ...]:
@@ -120,7 +120,8 @@ def need_image(name: str, value: TensorType) -> None:
     )
 
 
-def _check_groups(channels: int, out: int, groups: int) -> None:
+def check_groups(channels: int, out: int, groups: int) -> None:
+    """Refuse groups that do not divide the channels before and after."""
     for what, count in (("input", channels), ("output", out)):
         if count % groups == 0:
             continue

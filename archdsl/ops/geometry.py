@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Union
 
 from archdsl.ops.base import ShapeError, TensorType, Window, per_axis
+from archdsl.ops.dims import with_value
 
 Sizes = Union[int, tuple[int, ...]]
 Padding = Union[int, tuple[int, ...], str]
@@ -104,17 +105,17 @@ def _too_large(geometry: Geometry) -> ShapeError:
     axis = next(i for i, size in enumerate(geometry.output) if size < 1)
     reach = geometry.dilation[axis] * (geometry.kernel[axis] - 1) + 1
     padded = geometry.input[axis] + sum(geometry.padding[axis])
-    needed = -(-(reach - geometry.input[axis]) // 2)
+    needed = -(-(reach - int(geometry.input[axis])) // 2)
     begin, end = geometry.padding[axis]
     padding = f" ({geometry.input[axis]} and padding {begin} + {end})" if begin or end else ""
     dilated = f" (dilated to {reach})" if geometry.dilation[axis] != 1 else ""
     return ShapeError(
         "kernel-too-large",
-        f"a kernel of {geometry.kernel[axis]}{dilated} does not fit into {padded}{padding}",
+        f"a kernel of {geometry.kernel[axis]}{dilated} does not fit into {with_value(padded)}{padding}",
         argument="kernel",
-        label=f"{reach} > {padded}",
-        help=f"use a kernel of at most {padded}, or a padding of at least {needed}",
-        replacements=(str(padded),) if geometry.dilation[axis] == 1 else (),
+        label=f"{reach} > {with_value(padded)}",
+        help=f"use a kernel of at most {int(padded)}, or a padding of at least {needed}",
+        replacements=(str(int(padded)),) if geometry.dilation[axis] == 1 else (),
     )
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import combinations
 from typing import ClassVar, TypeVar
 
 from archdsl.ops.axes import position
 from archdsl.ops.base import Op, ShapeError, TensorType, axis_names, op, param
+from archdsl.ops.dims import Dim, apart, sizes_text
 
 Item = TypeVar("Item")
 
 
 class _Merge(Op):
     """Element by element over inputs of equal rank; an axis of size 1 is repeated to match the others."""
-
-    __slots__ = ()
 
     combinator: ClassVar[bool] = True
 
@@ -118,8 +118,22 @@ def _check(op: Op, inputs: tuple[TensorType, ...]) -> None:
     raise ShapeError(
         _code(op, inputs),
         f"`{op.name}` inputs disagree on {_subject(op, inputs)}",
-        notes=("shapes: " + "  ".join(map(str, inputs)), *_rule(op)),
+        notes=("shapes: " + "  ".join(map(str, inputs)), *_apart(inputs), *_rule(op)),
     )
+
+
+def _apart(inputs: tuple[TensorType, ...]) -> tuple[str, ...]:
+    """Where open sizes agree at their nominal values only: the first sizes at which they do not."""
+    for left, right in combinations(inputs, 2):
+        for one, other in zip(left.shape, right.shape, strict=False):
+            if not (isinstance(one, Dim) and isinstance(other, Dim)) or int(one) != int(other) or one == other:
+                continue
+            found = apart(one, other) or {}
+            symbols = {symbol.name: symbol.nominal for size in (one, other) for symbol in size.symbols}
+            here, there = sizes_text(symbols), sizes_text(symbols | found)
+            values = f"{one} = {one.at(symbols | found)} and {other} = {other.at(symbols | found)}"
+            return (f"equal at {here}, but not at {there}: {values}",)
+    return ()
 
 
 def _code(op: Op, inputs: tuple[TensorType, ...]) -> str:

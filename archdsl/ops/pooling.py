@@ -19,6 +19,8 @@ class MaxPool(Op):
     """Largest element of each window, `[C, ...] -> [C, ...]`, as `torch.nn.MaxPool1d`, `2d` and `3d`.
 
     Padding never wins. `maxpool(global)` takes the maximum of all of a channel, `[C, H, W] -> [C, 1, 1]`.
+    With `indices`, a second result `indices` says where in its channel's plane each maximum lies, the last axis
+    fastest, as `return_indices` of PyTorch; the first of equals counts. `unpool` reads it.
     """
 
     kernel: Kernel = param("window", doc="window size, or `global` for all of it")
@@ -26,13 +28,22 @@ class MaxPool(Op):
     pad: Padding = param("padding", 0, doc="padding around the input, at most half the kernel")
     dilation: Sizes = param("sizes", 1, doc="distance between the elements of a window")
     ceil: bool = param("flag", False, doc="keep a last window that runs past the end")
+    indices: bool = param("flag", False, doc="a second result says where each maximum was found")
 
     def geometry(self, inputs: tuple[TensorType, ...]) -> Geometry | None:
         """The window resolved against the input; None where it is global."""
         return _geometry(self.name, only(inputs), self.kernel, self.stride, self.pad, self.dilation, self.ceil)
 
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
-        return (_pooled(only(inputs), self.geometry(inputs)),)
+        geometry = self.geometry(inputs)
+        values = _pooled(only(inputs), geometry)
+        if not self.indices:
+            return (values,)
+        _check_indices(geometry)
+        return values, TensorType(values.shape, "int64")
+
+    def results(self, inputs: tuple[TensorType, ...]) -> tuple[str, ...]:
+        return ("values", "indices") if self.indices else ()
 
     def elementwise_ops(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> int:
         return _operations(only(inputs), self.geometry(inputs), outputs[0])
@@ -209,6 +220,20 @@ def _check_padding(geometry: Geometry, pad: Padding) -> None:
             help=f"pooling allows `pad = {allowed}` at most; `pad(...)` as a layer of its own has no such limit",
             replacements=(allowed,),
         )
+
+
+def _check_indices(geometry: Geometry | None) -> None:
+    """Indices count positions of the input itself, so that nothing may be put around it first."""
+    if geometry is None:
+        message = f"`indices` means nothing where the kernel is `{WHOLE}`"
+        raise ShapeError("argument-value", message, argument="indices", replacements=("false",))
+    dilated = max(geometry.dilation) > 1 and any(map(any, geometry.padding))
+    if geometry.symmetric and not dilated:
+        return
+    reason = "both padding and a dilation" if dilated else "padding that differs between the sides"
+    message = f"`indices` are not known with {reason}"
+    help = "put `pad(...)` before it; the indices then count in the padded input"
+    raise ShapeError("argument-value", message, argument="indices", help=help)
 
 
 def _as_written(pad: Padding) -> str:

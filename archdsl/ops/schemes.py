@@ -55,5 +55,6 @@ SCHEMES: dict[str, Scheme] = {
     "he_normal": Scheme({}),
     "he_normal_fan_out": Scheme({}),
     "orthogonal": Scheme({"gain": 1.0}),
+    "bilinear": Scheme({}),
     "signs": Scheme({}),
 }

@@ -18,6 +18,7 @@ class Dropout(Op):
     rate: float = param("number", 0.5, doc="share of elements that are zeroed")
 
     view: ClassVar[bool] = True
+    identity: ClassVar[bool] = True
 
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
         if not 0 <= self.rate <= 1:
@@ -156,7 +157,8 @@ class Slice(Op):
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
         value = only(inputs)
         axis = position(value, self.axis)
-        count = len(range(*self.bounds(inputs), self.step))
+        begin, stop = self.bounds(inputs)
+        count = -(-(stop - begin) // self.step)
         return (TensorType((*value.shape[:axis], count, *value.shape[axis + 1 :]), value.dtype),)
 
     def window(self, inputs: tuple[TensorType, ...]) -> Window | None:

@@ -77,6 +77,18 @@ def load_image(path: str | Path, shape: tuple[int, int, int], how: Preprocess) -
     return _normalized(pixels, how).transpose(2, 0, 1).copy()
 
 
+def picture_size(path: str | Path, how: Preprocess) -> tuple[int, int]:
+    """Height and width that the image has for a network which takes any: its own, after `resize`; or the crop's.
+
+    Raises `ArchError` (`image-unreadable`).
+    """
+    if how.crop is not None:
+        return how.crop
+    width, height = _decoded(path, 3).size
+    factor = 1 if how.resize is None else how.resize / min(height, width)
+    return round(height * factor), round(width * factor)
+
+
 def _normalized(pixels: np.ndarray, how: Preprocess) -> np.ndarray:
     """(x scale / 255 - mean) / std on `[H, W, C]`."""
     channels = pixels.shape[2]

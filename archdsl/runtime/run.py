@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from archdsl.language.diagnostics import error
-from archdsl.runtime.image import load_image, preprocess_of
+from archdsl.ops.dims import Symbol
+from archdsl.runtime.image import load_image, picture_size, preprocess_of
 from archdsl.runtime.session import Device, open_session
 
 WARM_UP = 2
@@ -32,7 +33,7 @@ class RunResult:
     """What one image gave. `classes` come from the first output that is a vector of scores, `output`; best first.
 
     Both are empty where no output is one. `shapes` are all outputs' shapes. `latency_ms` is the median of `repeats`
-    runs after warm-up, without reading the image.
+    runs after warm-up, without reading the image. `labels` are those that the file carries.
     """
 
     device: Device
@@ -44,6 +45,7 @@ class RunResult:
     shapes: dict[str, tuple[int, ...]]
     latency_ms: float
     repeats: int
+    labels: tuple[str, ...] = ()
 
 
 def run(
@@ -51,12 +53,15 @@ def run(
 ) -> RunResult:
     """Run the model on one image; an archdsl `.onnx` file carries its preprocessing with it.
 
+    An open height or width is the image's own, or the nearest below it that the network's range and step allow.
     Raises `ArchError`: `not-an-image-network`, and those of `open_session` and `load_image`.
     """
     session = open_session(model, device)
     name, batch, shape = _image_input(session.get_inputs())
-    stored = session.get_modelmeta().custom_metadata_map.get("archdsl.preprocessing", "{}")
-    pixels = load_image(image, shape, preprocess_of(json.loads(stored).get(name, {})))
+    stored = session.get_modelmeta().custom_metadata_map
+    how = preprocess_of(json.loads(stored.get("archdsl.preprocessing", "{}")).get(name, {}))
+    symbols = {key: Symbol(**value) for key, value in json.loads(stored.get("archdsl.symbols", "{}")).items()}
+    pixels = load_image(image, _closed(shape, lambda: picture_size(image, how), symbols), how)
     feed = {name: np.repeat(pixels[None], batch, axis=0)}
     names = [output.name for output in session.get_outputs()]
     arrays = dict(zip(names, session.run(None, feed), strict=True))
@@ -74,6 +79,7 @@ def run(
         {key: array.shape for key, array in arrays.items()},
         latency(lambda: session.run(None, feed), repeats),
         repeats,
+        tuple(json.loads(stored.get("archdsl.labels", "[]"))),
     )
 
 
@@ -100,11 +106,27 @@ def latency(call: Callable[[], object], repeats: int) -> float:
     return statistics.median(times) * 1000
 
 
-def _image_input(inputs: list[Any]) -> tuple[str, int, tuple[int, int, int]]:
-    """Name, batch (1 where it is free) and `[C, H, W]` of the only input."""
+def _closed(
+    shape: tuple[int, int | str, int | str], picture: Callable[[], tuple[int, int]], symbols: dict[str, Symbol]
+) -> tuple[int, int, int]:
+    """The shape with the picture's size where it is open; one symbol for both is the shorter side."""
+    channels, *open_sizes = shape
+    sizes: list[int] = []
+    height_width = picture() if any(isinstance(size, str) for size in open_sizes) else (0, 0)
+    for size, own in zip(open_sizes, height_width, strict=True):
+        if isinstance(size, str):
+            own = min(height_width) if open_sizes.count(size) == 2 else own
+            symbol = symbols.get(size, Symbol(size, own, 1, own))
+            size = max(symbol.low, min(symbol.high, own // symbol.step * symbol.step))
+        sizes.append(size)
+    return channels, sizes[0], sizes[1]
+
+
+def _image_input(inputs: list[Any]) -> tuple[str, int, tuple[int, int | str, int | str]]:
+    """Name, batch (1 where it is free) and `[C, H, W]` of the only input; an open size is its name."""
     if len(inputs) == 1 and len(inputs[0].shape) == 4 and inputs[0].type == "tensor(float)":
         batch, *shape = inputs[0].shape
-        if all(isinstance(size, int) for size in shape):
+        if isinstance(shape[0], int) and all(isinstance(size, int | str) for size in shape):
             channels, height, width = shape
             return inputs[0].name, batch if isinstance(batch, int) else 1, (channels, height, width)
     found = ", ".join(f"`{item.name}` {item.shape}" for item in inputs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -20,16 +21,39 @@ FAILURES = tuple(item for item in vars(native).values() if isinstance(item, type
 FATAL_ONLY = 4  # everything else arrives as an exception
 
 
-def open_session(model: str | Path | bytes, device: Device = "cpu") -> onnxruntime.InferenceSession:
+@dataclass(frozen=True, slots=True)
+class Profiling:
+    """A folder of its own for what onnxruntime writes about the session, and where the model's external data lie."""
+
+    folder: Path
+    data: Path
+
+    @property
+    def optimized(self) -> Path:
+        """The graph as it runs, after fusions."""
+        return self.folder / "optimized.onnx"
+
+
+def open_session(
+    model: str | Path | bytes,
+    device: Device = "cpu",
+    *,
+    threads: int = 0,
+    profile: Profiling | None = None,
+) -> onnxruntime.InferenceSession:
     """A session of an ONNX file, or of its bytes, that runs every node on the device.
 
-    Raises `ArchError`: `cuda-unavailable` where CUDA cannot run the whole model (nothing ever falls back to the
-    CPU), `model-unreadable` where onnxruntime refuses the model.
+    `threads` are those within one operation, 0 for onnxruntime's choice (one for each core). Raises `ArchError`:
+    `cuda-unavailable` where CUDA cannot run the whole model (nothing ever falls back to the CPU), `model-unreadable`
+    where onnxruntime refuses the model.
     """
     if device == "cuda":
         _require_cuda()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = FATAL_ONLY
+    options.intra_op_num_threads = threads
+    if profile is not None:
+        _profiled(options, profile)
     if device == "cuda":  # a node that CUDA lacks fails the session instead of moving to the CPU
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     source = model if isinstance(model, bytes) else str(model)
@@ -43,6 +67,15 @@ def open_session(model: str | Path | bytes, device: Device = "cpu") -> onnxrunti
     if session.get_providers()[0] != PROVIDERS[device]:
         raise _no_cuda(f"the session runs on {session.get_providers()[0]}")
     return session
+
+
+def _profiled(options: onnxruntime.SessionOptions, profile: Profiling) -> None:
+    options.enable_profiling = True
+    options.profile_file_prefix = str(profile.folder / "profile")
+    options.optimized_model_filepath = str(profile.optimized)
+    # the weights of the optimized graph are not of interest, and one file may be too small for them
+    options.add_session_config_entry("session.optimized_model_external_initializers_file_name", "optimized.data")
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(profile.data))
 
 
 def _require_cuda() -> None:

@@ -12,8 +12,13 @@ import numpy as np
 
 from archdsl.emit.onnx.model import onnx_model
 from archdsl.emit.onnx.writer import save
-from archdsl.graph.graph import CheckedGraph, Output, TensorRef
+from archdsl.graph.graph import CheckedGraph, Input, Output, TensorRef
+from archdsl.graph.sizes import at
+from archdsl.graph.symbolic import trials
+from archdsl.ops.dims import sizes_text
+from archdsl.ops.embedding import Embedding
 from archdsl.ops.normalization import BatchNorm
+from archdsl.ops.recurrence import Steps
 from archdsl.runtime.session import open_session
 
 Arrays = dict[str, np.ndarray]
@@ -28,6 +33,7 @@ class Difference:
     max_abs: float
     max_rel: float
     cosine: float
+    sizes: str = ""  # of the symbols, `H = 224, W = 224`
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,8 @@ def verify(
 ) -> VerifyResult:
     """Run both in inference form on standard normal inputs drawn from `seed`, at each batch size.
 
+    Open sizes are the nominal ones; the first batch size also runs at others.
+
     Where an output parts by more than `tolerance`, both are run again with every layer's tensor as an output, and the
     first layer beyond it is named. Raises `ArchError` where either form cannot be made.
     """
@@ -86,7 +94,8 @@ def opened(graph: CheckedGraph) -> tuple[CheckedGraph, dict[str, str]]:
     prefix = "tensor"
     while any(path.startswith(prefix) for path in paths):
         prefix += "_"
-    refs = [TensorRef(layer.path, i) for layer in graph.deployed for i in range(len(layer.output_types))]
+    whole = [layer for layer in graph.deployed if not layer.loop and not isinstance(layer.op, Steps)]
+    refs = [TensorRef(layer.path, i) for layer in whole for i in range(len(layer.output_types))]
     outputs = tuple(Output(f"{prefix}{i}", ref, graph.type_of(ref)) for i, ref in enumerate(refs))
     training = tuple(output for output in graph.outputs if output.training_only)
     return replace(graph, outputs=(*outputs, *training)), {o.name: o.tensor.name for o in outputs}
@@ -96,23 +105,34 @@ def compare(
     graph: CheckedGraph, weights: Mapping[str, np.ndarray], batches: tuple[int, ...], opset: int, seed: int
 ) -> list[Difference]:
     """The differences of every output at every batch size, outputs in the spec's order."""
-    inputs = [draw_inputs(graph, batch, seed) for batch in batches]
+    drawn, *others = trials(graph)
+    cases = [(batch, drawn) for batch in batches] + [(batches[0], sizes) for sizes in others]
+    inputs = [draw_inputs(at(graph, sizes), batch, seed) for batch, sizes in cases]
     theirs = run_torch(graph, weights, inputs)
     ours = run_onnx(graph, weights, inputs, opset)
     found = []
-    for batch, left, right in zip(batches, theirs, ours, strict=True):
-        found += [
-            difference(batch, output.name, left[output.name], right[output.name]) for output in graph.deployed_outputs
-        ]
+    for (batch, sizes), left, right in zip(cases, theirs, ours, strict=True):
+        rows = [difference(batch, item.name, left[item.name], right[item.name]) for item in graph.deployed_outputs]
+        found += [replace(row, sizes=sizes_text(sizes)) for row in rows]
     return found
 
 
 def draw_inputs(graph: CheckedGraph, batch: int, seed: int) -> Arrays:
-    """Standard normal numbers for every input."""
+    """Standard normal numbers for every input, open sizes at their nominal ones.
+
+    Whole numbers are rows that the tables which look them up have.
+    """
     generator = np.random.default_rng((seed, batch))
-    return {
-        node.path: generator.standard_normal((batch, *node.type.shape)).astype(node.type.dtype) for node in graph.inputs
-    }
+    return {node.path: _drawn(generator, graph, node, batch) for node in graph.inputs}
+
+
+def _drawn(generator: np.random.Generator, graph: CheckedGraph, node: Input, batch: int) -> np.ndarray:
+    shape, dtype = (batch, *node.type.shape), np.dtype(node.type.dtype)
+    if dtype.kind == "f":
+        return generator.standard_normal(shape).astype(dtype)
+    tables = [(layer.inputs[0].path, layer.op.count) for layer in graph.layers if isinstance(layer.op, Embedding)]
+    rows = [count for path, count in tables if path == node.path] or [count for _, count in tables]
+    return generator.integers(0, 2 if dtype.kind == "b" else min(rows, default=2), shape).astype(dtype)
 
 
 def run_onnx(graph: CheckedGraph, weights: Mapping[str, np.ndarray], inputs: list[Arrays], opset: int) -> list[Arrays]:

@@ -39,7 +39,7 @@ def lazy_initialize(graph: Graph, seed: int = 0, without: Collection[str] = ()) 
     makers: dict[str, Make] = {}
     for layer in graph.layers:
         for weight in layer.weights:
-            key = f"{layer.module}.{weight.name}"
+            key = layer.key(weight)
             if key not in makers and key not in without:  # else a shared module, or one that is given
                 makers[key] = partial(_drawn, weight, key, seed)
     return Lazy(makers)
@@ -61,8 +61,10 @@ def draw(weight: Weight, generator: Generator, key: str) -> np.ndarray:
     wrong = f"`{missing[0]}` is missing" if missing else scheme.check(complete)
     if wrong:
         raise error("init-argument", f"`{weight.init.scheme}` cannot initialize `{key}`: {wrong}")
-    if weight.init.scheme == "orthogonal" and len(weight.shape) < 2:
-        raise error("init-rank", f"`orthogonal` cannot initialize `{key}`: it needs two axes or more")
+    needed = RANKS.get(weight.init.scheme, 0)
+    if len(weight.shape) < needed:
+        axes = {2: "two", 3: "three"}[needed]
+        raise error("init-rank", f"`{weight.init.scheme}` cannot initialize `{key}`: it needs {axes} axes or more")
     return DRAWS[weight.init.scheme](generator, weight, complete).astype(weight.dtype, copy=False)
 
 
@@ -157,6 +159,27 @@ def _orthogonal(generator: Generator, weight: Weight, gain: float) -> np.ndarray
     return np.ascontiguousarray(gain * q, dtype="float32").reshape(weight.shape)
 
 
+def _bilinear(weight: Weight) -> np.ndarray:
+    """Bilinear interpolation by a transposed convolution (Long et al., 2015), one channel to one.
+
+    Along a kernel of k: 1 - |x - c| / f with f = (k + 1) // 2 and c the middle. Channel `i` gives channel `i mod n` of
+    the `n` along the second axis, which is 1 with as many groups as channels.
+    """
+    import numpy as np
+
+    rows, columns, *kernel = weight.shape
+    window = np.ones(())
+    for size in kernel:
+        factor, centre = (size + 1) // 2, (size - 1) / 2
+        window = window[..., None] * (1 - np.abs(np.arange(size) - centre) / factor)
+    values = np.zeros(weight.shape, dtype="float32")
+    values[np.arange(rows), np.arange(rows) % columns] = window
+    return values
+
+
+#: Axes that a weight needs.
+RANKS = {"orthogonal": 2, "bilinear": 3}
+
 #: How each scheme of `archdsl.ops.schemes` is drawn.
 DRAWS: dict[str, Draw] = {
     "default": lambda g, w, _: _symmetric(g, w, _reciprocal(w.fan_in) / 3),
@@ -173,6 +196,7 @@ DRAWS: dict[str, Draw] = {
     "he_normal": lambda g, w, _: _normal(g, w, 0, math.sqrt(2 * _reciprocal(w.fan_in))),
     "he_normal_fan_out": lambda g, w, _: _normal(g, w, 0, math.sqrt(2 * _reciprocal(w.fan_out))),
     "orthogonal": lambda g, w, n: _orthogonal(g, w, n["gain"]),
+    "bilinear": lambda _g, w, _: _bilinear(w),
     "signs": lambda g, w, _: _signs(g, w),
 }
 assert DRAWS.keys() == SCHEMES.keys()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -244,6 +245,9 @@ def test_list_and_explain(cli: Cli, spec: Path) -> None:
         ["report", "googlenet", "--set", "classes="],
         ["report", "googlenet", "--set", "classes=nope"],
         ["report", "googlenet", "--input", "image=3x"],
+        ["report", "googlenet", "--input", "image=3xHx2-W"],
+        ["report", "googlenet", "--input", "image=3xH:32..xW"],
+        ["report", "googlenet", "--input", "image=0xHxW"],
         ["report", "googlenet", "--limit", "speed=3"],
         ["export", "googlenet"],
         ["run", "googlenet"],
@@ -263,6 +267,8 @@ def test_wrong_command_lines_exit_with_2(cli: Cli, line: list[str]) -> None:
         (["report", "googlenet", "--set", "clases=10"], "unknown-parameter"),
         (["report", "googlenet", "--input", "photo=3x4x4"], "unknown-parameter"),
         (["report", "googlenet", "--input", "image=3x4"], "bad-input-shape"),
+        (["report", "googlenet", "--input", "image=3xHxW"], "symbolic-weights"),
+        (["report", "googlenet", "--input", "image=3xH:500..900xW"], "symbolic-range"),
         (["export", "googlenet", "-o", "/nonexistent/x.onnx"], "cannot-write"),
         (["export", "googlenet", "-o", "/tmp"], "cannot-write"),
         (["export", "googlenet", "-o", "x.onnx", "--opset", "99"], "opset-unsupported"),
@@ -307,4 +313,15 @@ def test_a_file_where_the_folder_should_be(cli: Cli, spec: Path, tmp_path: Path)
 def test_every_command_has_help_with_an_example(cli: Cli, command: str) -> None:
     result = cli(command, "--help")
     assert result.status == 0
-    assert f"Example: archdsl {command}" in result.out
+    assert re.search(rf"Examples?:\s+archdsl {command}", result.out)
+
+
+def test_open_sizes_from_the_command_line(cli: Cli, tmp_path: Path) -> None:
+    spec = tmp_path / "net.arch"
+    spec.write_text("network net { input image: [3, 32, 24]; conv(4, 3, stride = 2); output out: relu }")
+    shown = cli("report", str(spec), "--input", "image=3xHxW").out
+    assert "image [N, 3, H, W] float32" in shown
+    assert "one sample at H = 32, W = 24" in shown
+    data = json.loads(cli("report", str(spec), "--input", "image=3xH:16..64by16xW=48", "--format", "json").out)
+    assert data["symbols"] == {"H": 32, "W": 48}
+    assert data["outputs"][0]["shape"] == ["N", 4, "H // 2 - 1", "(W + 1) // 2 - 1"]

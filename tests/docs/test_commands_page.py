@@ -26,7 +26,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "commands.md").read_text("utf-8")
 BLOCK = re.compile(
     r"(?P<marks>(?:^<!-- [^\n]* -->\n)*)^```(?P<kind>console|python|arch)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
-OPTION = re.compile(r"`(--?[a-z]+)")
+OPTION = re.compile(r"`(--?[a-z]+(?:-[a-z]+)*)\b")
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,9 @@ def test_examples_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("NO_COLOR", "1")
     Image.new("RGB", (64, 48), (200, 80, 40)).save("photo.jpg")
+    Path("photos").mkdir()
+    for i in range(8):
+        Image.effect_noise((48, 48), 40 + 20 * i).save(f"photos/{i}.png")
     blocks = examples()
     for block in blocks:
         if "file" in block.marks:
@@ -113,7 +116,7 @@ def test_options_are_listed(name: str) -> None:
 
 
 def test_shared_options_are_those_of_most_commands() -> None:
-    words = ["--input", "--limit", "--network", "--quiet", "--seed", "--set", "--verbose", "--weights", "-q", "-v"]
+    words = "--input --limit --map --network --partial --quiet --seed --set --verbose --weights -q -v".split()
     assert sorted(SHARED) == words
 
 

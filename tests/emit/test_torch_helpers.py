@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import torch
 from support import compiled
 from torch_oracle import agree
 
 import archdsl
+from archdsl.emit.torch import table
 from archdsl.emit.torch.channels import AFFINE, CODES
 from archdsl.emit.torch.module import execute, module
-from archdsl.emit.torch.spelling import HELPERS
+from archdsl.emit.torch.rules import Helper
+from archdsl.emit.torch.spelling import HELPER_FUNCTIONS, HELPERS
 
 TEXT = """
 block channel_affine { affine -> affine }
@@ -29,8 +33,16 @@ def test_helper_classes_are_written_once_and_only_where_needed() -> None:
     assert not any(name in plain for name in HELPERS)
 
 
+def test_the_names_of_all_helper_classes_are_known() -> None:
+    parts = [value for value in vars(table).values() if isinstance(value, ModuleType)]
+    values = [value for part in parts for value in vars(part).values()]
+    values += [inner for value in values if isinstance(value, dict) for inner in value.values()]
+    found = {value.name: value.source for value in values if isinstance(value, Helper)}
+    assert {name for name, source in found.items() if source.startswith("class ")} == HELPERS
+    assert {name for name, source in found.items() if source.startswith("def ")} <= HELPER_FUNCTIONS
+
+
 def test_a_block_or_network_of_the_same_name_gives_way() -> None:
-    assert {AFFINE.name, CODES.name} == HELPERS
     net = compiled(TEXT)
     source = net.torch_source()
     assert "class ChannelAffineBlock(nn.Sequential)" in source

@@ -21,9 +21,7 @@ def interpreted(
     """Outputs by name; with `training` also those that exist in training only. Dropout is the identity."""
     values = {TensorRef(name): value for name, value in inputs.items()}
     for layer in graph.layers:
-        arrays = {
-            weight.name: torch.from_numpy(weights[f"{layer.module}.{weight.name}"]).double() for weight in layer.weights
-        }
+        arrays = {weight.name: torch.from_numpy(weights[layer.key(weight)]).double() for weight in layer.weights}
         results = REFERENCE[type(layer.op)](layer.op, [values[ref] for ref in layer.inputs], arrays)
         results = results if isinstance(results, tuple) else (results,)
         values.update({TensorRef(layer.path, index): value for index, value in enumerate(results)})
@@ -41,6 +39,11 @@ def by_name(graph: CheckedGraph, result: object, training: bool = False) -> Tens
     return {output.name: result}
 
 
+def _doubled(array: np.ndarray) -> torch.Tensor:
+    value = torch.from_numpy(array)
+    return value.double() if value.is_floating_point() else value
+
+
 def agree(graph: CheckedGraph, batch: int = 2, training: bool = False) -> None:
     """The module's keys and shapes are the graph's, and it computes what the graph means."""
     weights = {key: np.asarray(value * 0.4, value.dtype) for key, value in random_weights(graph).items()}
@@ -49,12 +52,12 @@ def agree(graph: CheckedGraph, batch: int = 2, training: bool = False) -> None:
         if isinstance(part, (*BATCH_NORMS, torch.nn.Dropout)):  # the oracle knows inference only
             part.eval()
     shapes = {key: tuple(value.shape) for key, value in network.state_dict().items()}
-    assert shapes == {f"{n.module}.{w.name}": w.shape for n in graph.layers for w in n.weights}
-    inputs = {name: torch.from_numpy(value).double() for name, value in random_inputs(graph, batch, spread=0.5).items()}
+    assert shapes == {n.key(w): w.shape for n in graph.layers for w in n.weights}
+    inputs = {name: _doubled(value) for name, value in random_inputs(graph, batch, spread=0.5).items()}
     with torch.no_grad():
         found = by_name(graph, network(*inputs.values()), training)
         expected = interpreted(graph, weights, inputs, training)
     assert list(found) == list(expected)
     for name, value in expected.items():
-        scale = float(value.abs().max())
+        scale = float(value.double().abs().max())
         torch.testing.assert_close(found[name], value, rtol=1e-9, atol=1e-12 * max(1.0, scale), equal_nan=True)

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from support import compiled
 
 import archdsl
-from archdsl.graph.costs import COUNTING_RULE, QUANTITIES, Costs, Totals, TrainingTotals, costs, quantity
+from archdsl.graph.costs import QUANTITIES, Costs, Totals, TrainingTotals, costs, quantity
+from archdsl.graph.counting import COUNTING_RULE, FURTHER, counting_rule
 from archdsl.graph.graph import CheckedGraph, Input, Layer
-from archdsl.ops import activation, convolution, linear, merge, pooling, shaping
+from archdsl.ops import OPS, activation, convolution, linear, merge, pooling, shaping, transposed
 
 DIAMOND = """
 network diamond {
@@ -234,6 +235,15 @@ def test_other_ranks() -> None:
 
 def test_the_rule_is_one_or_two_sentences() -> None:
     assert COUNTING_RULE.count(". ") == 1
+
+
+def test_the_rule_says_more_where_there_is_more_to_say() -> None:
+    """And every op that it speaks of there is one."""
+    x = image(4, 8, 8)
+    plain, special = chain(x, convolution.Conv(2, 3)), chain(x, transposed.Deconv(2, 3))
+    assert counting_rule(plain) == COUNTING_RULE
+    assert counting_rule([*plain, *special]) == f"{COUNTING_RULE} {FURTHER[0][1]}"
+    assert {name for names, _ in FURTHER for name in names.split()} <= set(OPS)
 
 
 def repeated(count: int, depth: int) -> CheckedGraph:

@@ -51,3 +51,52 @@ def test_form(setting: str, expected: str) -> None:
 def test_a_recipe_belongs_into_a_network() -> None:
     found = messages("block b { relu; train { batch: 3 } }\nnetwork n { input x: [4]; b }")
     assert found == ["syntax-error: `train` belongs into a network, not into a block"]
+
+
+LOSSES = """network n {{
+    input x: [4]
+    a: linear(3)
+    b: linear(3)   training weight = 0.3
+    output y: relu
+    train {{ loss: {} }}
+}}"""
+
+
+def test_a_loss_is_a_sum_of_losses_with_weights_and_tensors() -> None:
+    text = "cross_entropy(@a, label_smoothing = 0.1) + 0.5 * (0.5 * mse(@a, @b) - 2 * l1) + 10 * gradient_penalty(@b)"
+    assert compiled(LOSSES.format(text)).checked.recipe["loss"] == (
+        Term("cross_entropy", (("label_smoothing", 0.1),), ("a",)),
+        Term("mse", (), ("a", "b"), 0.25),
+        Term("l1", (), (), -1.0),
+        Term("gradient_penalty", (("norm", 1.0),), ("b",), 10.0),
+    )
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        ("mse + 0.3 * @b", "argument-type: `@b` is a tensor: say what is computed of it"),
+        ("mse * l1", "argument-type: a loss is multiplied by numbers only"),
+        ("2 * 3", "argument-type: `loss` is a sum of losses, but this is a number"),
+        ("mse + true", "unknown-name: `loss` does not know `true`"),
+        ("mse(@a, @b, @a)", "too-many-arguments: `mse` is about result and target, but more tensors are given"),
+        ("triplet(@a, @b, @c)", "unknown-reference: no stage `c` stands before this"),
+        ("triplet(@a, margin = @b)", "argument-type: `margin` is a number, not a tensor"),
+        ("mse / 2", "argument-type: `loss` is one of "),
+    ],
+)
+def test_form_of_losses(loss: str, expected: str) -> None:
+    (found,) = messages(LOSSES.format(loss))
+    assert found.startswith(expected)
+
+
+def test_the_report_tells_the_recipe() -> None:
+    net = compiled(LOSSES.format("mse + 0.3 * l1(@b); batch: 3; augmentation: horizontal_flip"))
+    assert net.report().to_dict()["recipe"] == {
+        "loss": [
+            {"name": "mse", "arguments": {}, "tensors": [], "weight": 1.0},
+            {"name": "l1", "arguments": {}, "tensors": ["b"], "weight": 0.3},
+        ],
+        "batch": 3,
+        "augmentation": {"name": "horizontal_flip", "arguments": {}},
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from archdsl.language.diagnostics import ArchError
 from archdsl.ops.activation import Softmax
 from archdsl.ops.base import TensorType
 from archdsl.ops.convolution import Conv
+from archdsl.ops.dims import Symbol, dim
 from archdsl.ops.linear import Linear
 from archdsl.ops.pooling import AvgPool
 from archdsl.ops.shaping import Flatten
@@ -102,3 +104,22 @@ def test_softmax_rule(scores: list[float], applied: bool) -> None:
     assert was is applied
     assert found.sum() == pytest.approx(1, abs=1e-3)
     assert found.argmax() == int(np.argmax(scores))
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "expected"),
+    [
+        (Symbol("H", 64, 1, 900), Symbol("W", 64, 1, 900), (427, 640)),  # the photograph's own
+        (Symbol("H", 64, 32, 512, 32), Symbol("W", 64, 32, 512, 32), (416, 512)),
+        (Symbol("S", 64, 32, 512), Symbol("S", 64, 32, 512), (427, 427)),
+        (Symbol("H", 960, 480, 999), 100, (480, 100)),
+    ],
+)
+def test_open_sizes_are_the_images_own(height: Symbol, width: Symbol | int, expected: tuple[int, int]) -> None:
+    sizes = [size if isinstance(size, int) else dim(size) for size in (height, width)]
+    symbols = {size.name: size for size in (height, width) if isinstance(size, Symbol)}
+    x = image(3, *sizes)
+    net = network([x, conv := layer("conv", Conv(2, 1), x)], out=conv)
+    net = replace(net, symbols=tuple(symbols.values()))
+    result = run(onnx_model(net, random_weights(net)).SerializeToString(), FLOWER, repeats=1)
+    assert result.input_shape == (1, 3, *expected)

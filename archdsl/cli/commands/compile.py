@@ -26,7 +26,6 @@ def command(
     Example: archdsl compile specs/googlenet.arch -o build
     """
     from archdsl.cli.show import console, steps
-    from archdsl.emit.onnx.writer import save
     from archdsl.emit.report import text
     from archdsl.emit.torch.source import torch_source
     from archdsl.language.output import make_folder
@@ -40,7 +39,7 @@ def command(
         arrays = options.load_weights(loaded, weights, seed)
         target = make_folder(folder)
         next(step)
-        written = save(loaded.onnx(arrays, opset=opset), target / f"{loaded.name}.onnx")
+        written = list(loaded.save_onnx(target / f"{loaded.name}.onnx", arrays, opset=opset))
         next(step)
         written.append(_write(target / f"{loaded.name}.py", torch_source(loaded.checked)))
         next(step)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True,
               help="cuda fails where there is none; it never falls back.")  # fmt: skip
 @click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, help="Classes to print.")
-@click.option("--labels", metavar="F", help="A text file with one class name a line.")
+@click.option("--labels", metavar="F", help="A text file with one class name a line; the model's own without it.")
 def command(
     file: str, network: str | None, parameters: dict[str, object], inputs: dict[str, tuple[int, ...]], limits: Limits,
     weights: str | None, seed: int, image: str, device: str, top: int, labels: str | None,
@@ -33,7 +32,7 @@ def command(
     """
     from archdsl.runtime.run import run
 
-    names = _read_labels(labels)
+    names = options.read_labels(labels)
     model: str | bytes = file
     if not file.endswith(".onnx"):
         loaded = options.load_network(file, network, parameters, inputs, limits)
@@ -45,21 +44,13 @@ def command(
     _print(run(model, image, device, top), names)  # type: ignore[arg-type]
 
 
-def _read_labels(path: str | None) -> list[str]:
-    if path is None:
-        return []
-    from archdsl.language.limits import Limits
-    from archdsl.language.program import read_source
-
-    return read_source(Path(path), path, Limits()).text.splitlines()
-
-
-def _print(result: RunResult, names: list[str]) -> None:
+def _print(result: RunResult, names: tuple[str, ...]) -> None:
     from rich.table import Table
 
     from archdsl.cli.show import console
 
     out = console()
+    names = names or result.labels
     if result.classes:
         table = Table(title=f"top classes ({result.output})")
         table.add_column("class", justify="right")

@@ -21,16 +21,27 @@ if TYPE_CHECKING:
 @click.option("--tolerance", type=click.FloatRange(min=0), default=1e-5, show_default=True,
               help="Largest allowed max abs difference / max abs output.")  # fmt: skip
 @click.option("--opset", type=int, default=17, show_default=True, help="ONNX operator set.")
+@click.option("--against", "other", metavar="OTHER.onnx",
+              help="Compare with this file instead of PyTorch, on its weights.")  # fmt: skip
 def command(
     file: str, network: str | None, parameters: dict[str, object], inputs: dict[str, tuple[int, ...]], limits: Limits,
     weights: str | None, seed: int, batches: tuple[int, ...], tolerance: float, opset: int,
+    other: str | None,
 ) -> int:  # fmt: skip
     """Compare the PyTorch module with the ONNX file on onnxruntime: same weights, same inputs.
+
+    With `--against`, compare the network with another ONNX file of it, layer by layer.
 
     \b
     Example: archdsl verify googlenet
     """
     from archdsl.cli.show import steps
+
+    if other is not None:
+        from archdsl.cli.against import verify_against
+
+        loaded = options.load_network(file, network, parameters, inputs, limits)
+        return verify_against(loaded, other, weights, seed, batches, tolerance, opset)
     from archdsl.runtime.verify import calibrated, verify
 
     with steps(["checking", "initializing weights", "comparing"], options.said("quiet")) as step:
@@ -55,10 +66,12 @@ def _print(result: VerifyResult) -> None:
     from archdsl.cli.show import console
 
     table = Table(title=f"PyTorch against ONNX (opset {result.opset})")
-    for name in ("batch", "output", "max abs", "max rel", "cosine"):
-        table.add_column(name, justify="left" if name == "output" else "right")
+    sizes = ["sizes"] if any(row.sizes for row in result.differences) else []
+    for name in ("batch", *sizes, "output", "max abs", "max rel", "cosine"):
+        table.add_column(name, justify="left" if name in ("output", "sizes") else "right")
     for row in result.differences:
-        table.add_row(str(row.batch), row.tensor, f"{row.max_abs:.3g}", f"{row.max_rel:.3g}", f"{row.cosine:.9f}")
+        figures = f"{row.max_abs:.3g}", f"{row.max_rel:.3g}", f"{row.cosine:.9f}"
+        table.add_row(str(row.batch), *[row.sizes][: len(sizes)], row.tensor, *figures)
     console().print(table)
 
 

@@ -81,8 +81,8 @@ def gelu(site: Site, op: GELU) -> None:
 
 
 def _erf_gate(site: Site) -> str:
-    """1 + erf(x / sqrt 2)."""
-    scaled = site.node("Mul", [site.input, site.constant("sqrt_half", math.sqrt(0.5))], "erf_in")
+    """1 + erf(x / sqrt 2), in the form that onnxruntime makes one kernel of."""
+    scaled = site.node("Div", [site.input, site.constant("sqrt_two", math.sqrt(2))], "erf_in")
     erf = site.node("Erf", [scaled], "erf")
     return site.node("Add", [erf, site.constant("one", 1.0)], "gate")
 

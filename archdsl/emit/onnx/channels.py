@@ -7,12 +7,14 @@ from archdsl.emit.onnx.rules import Site, rule
 from archdsl.ops.axes import position
 from archdsl.ops.base import TensorType
 from archdsl.ops.channels import Affine, PadChannels, Select
+from archdsl.ops.dims import symbolic
 from archdsl.ops.linear import RBF
 
 
 @rule(Select)
 def select(site: Site, op: Select) -> None:
-    entries = site.constant("indices", op.entries(site.layer.input_types))
+    found = op.entries(site.layer.input_types)
+    entries = site.constant("indices", op.indices if symbolic(found) else found)  # a runtime counts from the end too
     site.final("Gather", [site.input, entries], axis=position(site.type, op.axis) + 1)
 
 

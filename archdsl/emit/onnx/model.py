@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 
 import numpy as np
 import onnx
@@ -11,18 +12,29 @@ from onnx import ModelProto, helper
 
 from archdsl.emit.onnx import (  # noqa: F401 (rules)
     activation,
+    arithmetic,
+    attention,
     channels,
     convolution,
+    embedding,
+    local,
     merge,
     normalization,
     pooling,
+    rearranging,
+    recurrence,
+    recurrent,
+    reduction,
+    regions,
+    resampling,
     shaping,
+    suppression,
+    transposed,
 )
 from archdsl.emit.onnx.rules import Emitter, Site, apply
 from archdsl.emit.onnx.tensors import Skeleton, attach
 from archdsl.graph.graph import CheckedGraph, Graph, Input, TensorRef
 from archdsl.language.diagnostics import error
-from archdsl.ops.shaping import Dropout
 from archdsl.version import __version__
 
 OLDEST_OPSET = 13
@@ -59,9 +71,10 @@ def skeleton(
     for node in deployed_inputs(graph):
         emitter.describe(model.graph.input.add(), node.path, node.type)
     for layer in graph.deployed:
-        if not isinstance(layer.op, Dropout):
+        if not layer.op.identity:
             outputs = (TensorRef(layer.path, i) for i in range(len(layer.output_types)))
-            apply(Site(emitter, layer, _names(emitter, layer.inputs), _names(emitter, outputs)))
+            where = emitter.inside(layer.loop)
+            apply(Site(where, layer, _names(emitter, layer.inputs), _names(emitter, outputs)))
     _describe_results(graph, emitter)
     _check(model, emitter)
     return Skeleton(model, emitter.declared)
@@ -88,16 +101,20 @@ def deployed_inputs(graph: Graph) -> list[Input]:
 def tensor_names(graph: Graph) -> dict[TensorRef, str]:
     """ONNX name of every deployed tensor: an output's name if it is one, else its own.
 
-    A dropout's result is its input. Raises `ArchError` (`output-name`) where an output is named like an input.
+    A dropout's result is its input. Raises `ArchError` (`output-name`) where an output is named like an input, or like
+    a weight whose key is its layer's path.
     """
     inputs = [TensorRef(node.path) for node in deployed_inputs(graph)]
     origin = {ref: ref for ref in inputs}
     for layer in graph.deployed:
         for i in range(len(layer.output_types)):
             ref = TensorRef(layer.path, i)
-            origin[ref] = origin[layer.inputs[0]] if isinstance(layer.op, Dropout) else ref
+            origin[ref] = origin[layer.inputs[0]] if layer.op.identity else ref
     taken = {output.name for output in graph.deployed_outputs}
-    _refuse_input_names(inputs, taken)
+    weights = {layer.key(weight) for layer in graph.deployed for weight in layer.weights if not weight.name}
+    _refuse_names(taken, "input", (ref.name for ref in inputs))
+    _refuse_names(taken, "weight", weights)
+    taken |= weights
     names = {ref: f"{ref.name}/value" if ref.name in taken else ref.name for ref in origin.values()}
     for output in reversed(graph.deployed_outputs):  # of two outputs that are one tensor, the first names it
         if origin[output.tensor] not in inputs:
@@ -105,10 +122,10 @@ def tensor_names(graph: Graph) -> dict[TensorRef, str]:
     return {ref: names[source] for ref, source in origin.items()}
 
 
-def _refuse_input_names(inputs: list[TensorRef], taken: set[str]) -> None:
-    for ref in inputs:
-        if ref.name in taken:
-            message = f"an output is named like the input `{ref.name}`, which an ONNX file cannot hold"
+def _refuse_names(taken: set[str], what: str, names: Iterable[str]) -> None:
+    for name in names:
+        if name in taken:
+            message = f"an output is named like the {what} `{name}`, which an ONNX file cannot hold"
             raise error("output-name", message, help="give the output another name")
 
 
@@ -129,6 +146,8 @@ def _header(graph: Graph, opset: int, extra: Mapping[str, str]) -> ModelProto:
         "archdsl.preprocessing": json.dumps(preprocessing, sort_keys=True),
         **extra,
     }
+    if graph.symbols:
+        metadata["archdsl.symbols"] = json.dumps({symbol.name: asdict(symbol) for symbol in graph.symbols})
     for key, value in metadata.items():
         model.metadata_props.add(key=key, value=value)
     return model
@@ -140,7 +159,8 @@ def _names(emitter: Emitter, refs: Iterable[TensorRef]) -> tuple[str, ...]:
 
 def _describe_results(graph: Graph, emitter: Emitter) -> None:
     """Types of all layers' results; an output that is an input, or another output, is copied by an Identity."""
-    written = {node.name for node in emitter.graph.input}
+    graphs = (emitter, *emitter.bodies.values())
+    written = {node.name for each in graphs for node in each.graph.input}
     results = emitter.graph.output
     for output in graph.deployed_outputs:
         emitter.describe(results.add(), output.name, output.type)
@@ -153,7 +173,7 @@ def _describe_results(graph: Graph, emitter: Emitter) -> None:
         for i, value in enumerate(layer.output_types):
             name = emitter.names[TensorRef(layer.path, i)]
             if name not in written:
-                emitter.describe(emitter.graph.value_info.add(), name, value)
+                emitter.describe(emitter.inside(layer.loop).graph.value_info.add(), name, value)
                 written.add(name)
 
 

@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
-from archdsl.emit.onnx.rules import Site, rule
+from archdsl.emit.onnx.rules import Site, refuse_open, rule
 from archdsl.ops.base import TensorType
+from archdsl.ops.dims import symbolic
 from archdsl.ops.normalization import LRN, BatchNorm, GroupNorm, InstanceNorm, LayerNorm
 
 
@@ -15,6 +16,7 @@ def scale_and_bias(site: Site, affine: bool, shape: tuple[int, ...]) -> tuple[st
     """The layer's weight and bias, or ones and zeros of this shape where ONNX insists on them."""
     if affine:
         return site.weight("weight"), site.weight("bias")
+    refuse_open(shape)
     ones = site.constant("scale", np.ones(shape))
     return ones, site.constant("bias", np.zeros(shape))
 
@@ -34,9 +36,16 @@ def lrn(site: Site, op: LRN) -> None:
     if len(site.type.spatial) == 2:
         return site.final("LRN", site.inputs, **attributes)
     image = TensorType((site.type.shape[0], math.prod(site.type.spatial), 1), site.type.dtype)
-    flat = site.node("Reshape", [site.input, site.constant("image_shape", (0, *image.shape))], "image", image)
+    flat = site.reshape(site.input, site.type, image, "image")
     normal = site.node("LRN", [flat], "lrn", image, **attributes)
-    return site.final("Reshape", [normal, site.constant("shape", (0, *site.type.shape))])
+    return site.final("Reshape", [normal, _own_shape(site)])
+
+
+def _own_shape(site: Site) -> str:
+    """The shape of the layer's input for a Reshape back to it; asked of the input itself where sizes are open."""
+    if not symbolic(site.type.shape):
+        return site.constant("shape", (0, *site.type.shape))
+    return site.weight_node("Shape", [site.input], "shape", TensorType((len(site.type.shape) + 1,), "int64"))
 
 
 @rule(LayerNorm)
@@ -76,10 +85,10 @@ def instancenorm(site: Site, op: InstanceNorm) -> None:
 def groupnorm(site: Site, op: GroupNorm) -> None:
     """Instance normalization of `[groups, rest]`: runs the same at every opset, unlike GroupNormalization."""
     grouped = TensorType((op.groups, site.type.elements // op.groups), site.type.dtype)
-    groups = site.node("Reshape", [site.input, site.constant("group_shape", (0, *grouped.shape))], "groups", grouped)
+    groups = site.reshape(site.input, site.type, grouped, "groups")
     unit = scale_and_bias(site, False, (op.groups,))
     normal = site.node("InstanceNormalization", [groups, *unit], "normal", grouped, epsilon=float(op.eps))
-    shape = site.constant("shape", (0, *site.type.shape))
+    shape = _own_shape(site)
     if not op.affine:
         return site.final("Reshape", [normal, shape])
     image = site.node("Reshape", [normal, shape], "image")

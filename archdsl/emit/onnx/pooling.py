@@ -1,19 +1,25 @@
-"""ONNX rules of pooling: every size is resolved here, so no rule leans on a runtime's reading of ceil mode."""
+"""ONNX rules of pooling: sizes are resolved here, so that only open ones lean on a runtime's reading of ceil mode."""
 
 from __future__ import annotations
 
 import math
 
-from archdsl.emit.onnx.rules import AttributeValue, Site, rule
+from archdsl.emit.onnx.rules import AttributeValue, Site, Unsupported, rule
+from archdsl.emit.onnx.sizes import plane
 from archdsl.ops.base import TensorType, per_axis
+from archdsl.ops.dims import names, symbolic
 from archdsl.ops.geometry import Geometry, Pair, Sizes
 from archdsl.ops.pooling import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, LPPool, MaxPool
 
+#: From here on AveragePool's ceil mode is PyTorch's, and ONNX's shape inference knows it.
+CEIL_OPSET = 19
 
-def window_attributes(geometry: Geometry, padding: tuple[Pair, ...]) -> dict[str, AttributeValue]:
-    """Kernel, stride and padding, without ceil mode."""
+
+def window_attributes(geometry: Geometry, padding: tuple[Pair, ...], ceil: bool = False) -> dict[str, AttributeValue]:
+    """Kernel, stride and padding; ceil mode only where what it adds is not part of the padding."""
     begins, ends = zip(*padding, strict=True)
-    return {"kernel_shape": geometry.kernel, "strides": geometry.stride, "pads": (*begins, *ends), "ceil_mode": 0}
+    pads = (*begins, *ends)
+    return {"kernel_shape": geometry.kernel, "strides": geometry.stride, "pads": pads, "ceil_mode": int(ceil)}
 
 
 def extended(geometry: Geometry) -> tuple[Pair, ...]:
@@ -22,18 +28,39 @@ def extended(geometry: Geometry) -> tuple[Pair, ...]:
     return tuple((begin, end + extra) for (begin, end), extra in pairs)
 
 
+def lowered(site: Site, geometry: Geometry) -> dict[str, AttributeValue]:
+    """The window on an input without a border: in ceil mode with its end padding, where that is known."""
+    if not (geometry.ceil and symbolic(geometry.input)):
+        return window_attributes(geometry, extended(geometry))
+    if site.opset < CEIL_OPSET:
+        reason = f"what its ceil mode adds depends on {names(geometry.input)}"
+        raise Unsupported(f"{reason}, which needs opset {CEIL_OPSET} or later")
+    return window_attributes(geometry, geometry.padding, ceil=True)
+
+
 @rule(MaxPool)
 def maxpool(site: Site, op: MaxPool) -> None:
     geometry = op.geometry(site.layer.input_types)
     if geometry is None:
         return site.final("GlobalMaxPool", site.inputs)
+    if op.indices:
+        return _maxpool_indices(site, geometry)
     padding = extended(geometry)
-    source = site.input
-    if max(geometry.dilation) > 1 and any(map(any, padding)):
-        # runtimes limit the padding by the kernel without its dilation
-        source = _padded(site, padding, -math.inf)
-        padding = ((0, 0),) * len(padding)
-    return site.final("MaxPool", [source], dilations=geometry.dilation, **window_attributes(geometry, padding))
+    if max(geometry.dilation) == 1 or not any(map(any, padding)):
+        return site.final("MaxPool", site.inputs, dilations=geometry.dilation, **lowered(site, geometry))
+    # runtimes limit the padding by the kernel without its dilation
+    source = _padded(site, padding, -math.inf)
+    attributes = window_attributes(geometry, ((0, 0),) * len(padding))
+    return site.final("MaxPool", [source], dilations=geometry.dilation, **attributes)
+
+
+def _maxpool_indices(site: Site, geometry: Geometry) -> None:
+    """ONNX counts indices over the whole batch, PyTorch in the plane of a channel: the rest by the plane's size."""
+    attributes = {"dilations": geometry.dilation, **lowered(site, geometry)}
+    site.finish(0, "MaxPool", site.inputs, {"places": site.layer.output_types[1]}, **attributes)
+    area = math.prod(site.type.spatial)
+    size = plane(site, site.input, site.type, "plane") if symbolic(area) else site.constant("plane", (area,))
+    site.finish(1, "Mod", [f"{site.layer.path}/places", size])
 
 
 @rule(AvgPool)
@@ -46,8 +73,10 @@ def avgpool(site: Site, op: AvgPool) -> None:
     if geometry is None:
         return site.final("GlobalAveragePool", site.inputs)
     counted = op.count_include_pad and any(map(any, geometry.padding))
+    if counted and geometry.ceil and symbolic(geometry.input):
+        raise Unsupported(f"how much of its padding counts in ceil mode depends on {names(geometry.input)}")
     if not (counted and any(geometry.ceil_extra)):
-        attributes = window_attributes(geometry, extended(geometry))
+        attributes = lowered(site, geometry)
         return site.final("AveragePool", site.inputs, count_include_pad=int(counted), **attributes)
     padded = _padded(site, geometry.padding, 0.0)
     attributes = window_attributes(geometry, tuple((0, extra) for extra in geometry.ceil_extra))
@@ -70,15 +99,21 @@ def lppool(site: Site, op: LPPool) -> None:
     """
     geometry = op.geometry(site.layer.input_types)
     power = site.node("Pow", [site.input, site.constant("p", float(op.p))], "power")
+    total = _window_sums(site, geometry, power)
+    site.final("Pow", [total, site.constant("root", 1 / op.p)])
+
+
+def _window_sums(site: Site, geometry: Geometry | None, power: str) -> str:
+    if geometry is None and symbolic(site.type.spatial):
+        axes = site.constant("axes", tuple(range(2, len(site.type.shape) + 1)))
+        return site.node("ReduceSum", [power, axes], "sum", site.result, keepdims=1)
     if geometry is None:
         area = math.prod(site.type.spatial)
         mean = site.node("GlobalAveragePool", [power], "mean", site.result)
     else:
         area = math.prod(geometry.kernel)
-        attributes = window_attributes(geometry, extended(geometry))
-        mean = site.node("AveragePool", [power], "mean", site.result, **attributes)
-    total = site.node("Mul", [mean, site.constant("area", float(area))], "sum", site.result)
-    site.final("Pow", [total, site.constant("root", 1 / op.p)])
+        mean = site.node("AveragePool", [power], "mean", site.result, **lowered(site, geometry))
+    return site.node("Mul", [mean, site.constant("area", float(area))], "sum", site.result)
 
 
 @rule(AdaptiveAvgPool)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,6 +12,7 @@ from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, ValueInfoPr
 from archdsl.graph.graph import Layer, TensorRef
 from archdsl.language.diagnostics import error
 from archdsl.ops.base import Op, TensorType
+from archdsl.ops.dims import Dim, OpenSizeError, names, symbolic
 
 ELEMENT_TYPES = {
     "float32": TensorProto.FLOAT,
@@ -23,7 +24,9 @@ ELEMENT_TYPES = {
     "bool": TensorProto.BOOL,
 }
 
-AttributeValue = int | float | str | tuple[int, ...]
+AttributeValue = int | float | str | tuple[int, ...] | tuple[str, ...]
+#: A type without the batch, and which axis the batch is of the tensor that has it.
+Placed = tuple[TensorType, int]
 
 
 class Unsupported(Exception):
@@ -43,19 +46,30 @@ class Emitter:
     batch: int | None
     names: dict[TensorRef, str]
     declared: dict[str, TensorType]  # state_dict key -> type of the weight, in order of first use
+    bodies: dict[str, Emitter] = field(default_factory=dict)  # graphs inside this one, by the path of their `recur`
 
-    def describe(self, into: ValueInfoProto, name: str, value: TensorType, batched: bool = True) -> None:
-        """Fill in a tensor's name, element type and shape; the batch is `N` unless it is fixed."""
+    def inside(self, loop: str) -> Emitter:
+        """Where the layers of a loop are written; "" is the model's own graph."""
+        return self.bodies[loop] if loop else self
+
+    def describe(
+        self, into: ValueInfoProto, name: str, value: TensorType, batched: bool = True, batch_axis: int = 0
+    ) -> None:
+        """Fill in a tensor's name, element type and shape; the batch is `N` unless it is fixed.
+
+        An open size is named by its expression, so that equal names are equal sizes.
+        """
         into.name = name
         tensor = into.type.tensor_type
         tensor.elem_type = ELEMENT_TYPES[value.dtype]
-        dim = tensor.shape.dim
-        if batched and self.batch is None:
-            dim.add().dim_param = "N"
-        elif batched:
-            dim.add().dim_value = self.batch
-        for size in value.shape:
-            dim.add().dim_value = size
+        sizes: list[int | str] = list(value.shape)
+        if batched:
+            sizes.insert(batch_axis, "N" if self.batch is None else self.batch)
+        for size in sizes:
+            if isinstance(size, Dim | str):
+                tensor.shape.dim.add().dim_param = str(size)
+            else:
+                tensor.shape.dim.add().dim_value = size
 
 
 @dataclass(frozen=True)
@@ -89,20 +103,42 @@ class Site:
 
     def weight(self, name: str) -> str:
         """Initializer of one of the layer's weights: its `state_dict` key."""
-        key = f"{self.layer.module}.{name}"
+        weight = next(weight for weight in self.layer.weights if weight.name == name)
+        key = self.layer.key(weight)
         if key not in self.emitter.declared:
-            weight = next(weight for weight in self.layer.weights if weight.name == name)
             self.emitter.declared[key] = TensorType(weight.shape, weight.dtype)
         return key
 
     def constant(self, suffix: str, values: float | Sequence[float] | np.ndarray) -> str:
-        """Initializer `path/suffix`: float32 for floats, int64 for integers, a scalar for a number."""
+        """Initializer `path/suffix`: float32 for floats, int64 for integers, a scalar for a number.
+
+        Raises `Unsupported` where a number is an open size, of which only the nominal value could be written.
+        """
+        refuse_open(values)
         array = np.asarray(values)
         array = array.astype("<f4" if array.dtype.kind == "f" else "<i8")
         name = f"{self.layer.path}/{suffix}"
         tensor = self.emitter.graph.initializer.add(name=name, dims=array.shape, raw_data=array.tobytes())
         tensor.data_type = TensorProto.FLOAT if array.dtype.kind == "f" else TensorProto.INT64
         return name
+
+    def reshape(self, source: str, given: TensorType, wanted: TensorType, suffix: str | None = None) -> str:
+        """A Reshape as a helper node, or without `suffix` as the final one; `given` is the type of `source`.
+
+        0 copies the batch and open sizes that stay on their axis, -1 is one that does not.
+        """
+        before = (*given.shape, *[0] * len(wanted.shape))
+        sizes = [
+            size if not symbolic(size) else 0 if size == old else -1
+            for size, old in zip(wanted.shape, before, strict=False)
+        ]
+        if sizes.count(-1) > 1:
+            raise Unsupported(f"the shape {wanted} has several sizes that depend on {names(wanted.shape)}")
+        inputs = [source, self.constant(f"{suffix}_shape" if suffix else "shape", (0, *sizes))]
+        if suffix is not None:
+            return self.node("Reshape", inputs, suffix, wanted)
+        self.final("Reshape", inputs)
+        return self.outputs[0]
 
     def node(
         self,
@@ -127,9 +163,32 @@ class Site:
         self.emitter.describe(self.emitter.graph.value_info.add(), name, value, batched=False)
         return name
 
+    def nodes(
+        self, op_type: str, inputs: Iterable[str], results: Mapping[str, Placed], **attributes: AttributeValue
+    ) -> tuple[str, ...]:
+        """As `node`, with several results by suffix, or with the batch on another axis than the first."""
+        names = tuple(f"{self.layer.path}/{suffix}" for suffix in results)
+        self._add(op_type, names[0], inputs, names, attributes)
+        for name, (value, axis) in zip(names, results.values(), strict=True):
+            self.emitter.describe(self.emitter.graph.value_info.add(), name, value, batch_axis=axis)
+        return names
+
     def final(self, op_type: str, inputs: Iterable[str], **attributes: AttributeValue) -> None:
         """The node that bears the layer's path and gives its results."""
         self._add(op_type, self.layer.path, inputs, self.outputs, attributes)
+
+    def finish(
+        self, index: int, op_type: str, inputs: Iterable[str], besides: Mapping[str, TensorType] | None = None,
+        **attributes: AttributeValue,
+    ) -> None:  # fmt: skip
+        """The node that gives one of several results; that of the first bears the layer's path.
+
+        `besides` are the types of its further tensors, which `node` would name `path/suffix`, by suffix.
+        """
+        more = {f"{self.layer.path}/{suffix}": value for suffix, value in (besides or {}).items()}
+        self._add(op_type, TensorRef(self.layer.path, index).name, inputs, (self.outputs[index], *more), attributes)
+        for name, value in more.items():
+            self.emitter.describe(self.emitter.graph.value_info.add(), name, value)
 
     def _add(
         self,
@@ -146,7 +205,15 @@ class Site:
             _set_attribute(node, key, attributes[key])
 
 
+def refuse_open(values: object) -> None:
+    """Raise `Unsupported` for numbers that depend on an open size: the file would hold their nominal values."""
+    found = [size for size in (values if isinstance(values, tuple | list) else (values,)) if symbolic(size)]
+    if found:
+        raise Unsupported(f"a number in it, {found[0]}, depends on {names(found)}")
+
+
 def _set_attribute(node: NodeProto, name: str, value: AttributeValue) -> None:
+    refuse_open(value)
     attribute = node.attribute.add(name=name)
     if isinstance(value, int):
         attribute.type, attribute.i = AttributeProto.INT, value
@@ -154,9 +221,12 @@ def _set_attribute(node: NodeProto, name: str, value: AttributeValue) -> None:
         attribute.type, attribute.f = AttributeProto.FLOAT, value
     elif isinstance(value, str):
         attribute.type, attribute.s = AttributeProto.STRING, value.encode()
+    elif value and isinstance(value[0], str):
+        attribute.type = AttributeProto.STRINGS
+        attribute.strings.extend(str(item).encode() for item in value)
     else:
         attribute.type = AttributeProto.INTS
-        attribute.ints.extend(value)
+        attribute.ints.extend(map(int, value))
 
 
 Rule = Callable[[Site, Any], None]
@@ -186,6 +256,6 @@ def apply(site: Site) -> None:
         if isinstance(found, Unsupported):
             raise found
         found(site, op)
-    except Unsupported as reason:
+    except (Unsupported, OpenSizeError) as reason:
         message = f"`{layer.path}` cannot be written as ONNX: {reason}"
         raise error("onnx-unsupported", message, layer.span, stack=layer.stack) from reason

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from archdsl.emit.onnx.rules import Site, rule
 from archdsl.ops.axes import position
+from archdsl.ops.base import Op
+from archdsl.ops.dims import symbolic
 from archdsl.ops.resampling import Upsample
 from archdsl.ops.shaping import Dropout, Flatten, Pad, Reshape, Scale, Slice, Split, Transpose
+from archdsl.ops.stochastic import Dropout2d, DropPath
 
+#: "To the end" of a Slice, however long the axis is.
+END = 2**63 - 1
 PAD_MODES = {"zero": "constant", "reflect": "reflect", "replicate": "edge"}
 
 
-@rule(Dropout)
-def dropout(site: Site, _: Dropout) -> None:
+@rule(Dropout, Dropout2d, DropPath)
+def dropout(site: Site, _: Op) -> None:
     """The identity at inference: `archdsl.emit.onnx.model` names its result after its input, so no node is left."""
 
 
@@ -22,7 +27,7 @@ def flatten(site: Site, _: Flatten) -> None:
 
 @rule(Reshape)
 def reshape(site: Site, _: Reshape) -> None:
-    site.final("Reshape", [site.input, site.constant("shape", (0, *site.result.shape))])
+    site.reshape(site.input, site.type, site.result)
 
 
 @rule(Transpose)
@@ -43,6 +48,8 @@ def pad(site: Site, op: Pad) -> None:
 def slice(site: Site, op: Slice) -> None:
     start, stop = op.bounds(site.layer.input_types)
     axis = position(site.type, op.axis) + 1
+    if symbolic((start, stop)):  # a runtime counts from the end itself
+        start, stop = op.start, END if op.end is None else op.end
     numbers = {"start": start, "end": stop, "axis": axis, "step": op.step}
     site.final("Slice", [site.input, *(site.constant(name, (number,)) for name, number in numbers.items())])
 

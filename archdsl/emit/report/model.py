@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, field, replace
 from fractions import Fraction
 from typing import Any
 
 from archdsl.emit.report.settings import plain_arguments, settings
-from archdsl.graph.costs import COUNTING_RULE, Costs, LayerCost, StageCost, Stride, Totals, TrainingTotals, costs
+from archdsl.graph.costs import Costs, LayerCost, StageCost, Stride, Totals, TrainingTotals, costs
+from archdsl.graph.counting import COUNTING_RULE, counting_rule
 from archdsl.graph.graph import CheckedGraph, Layer, Verdict
+from archdsl.graph.recipe import TERMS, Term
+from archdsl.graph.sizes import nominal
+from archdsl.language.records import Record, record
 from archdsl.ops.base import TensorType
+from archdsl.ops.dims import Dim, symbolic
 
 SCHEMA = "archdsl.report/1"
 
 Shape = tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Port:
+@record
+class Port(Record):
     """An input or output of the deployed network; the shape is without the batch."""
 
     name: str
@@ -27,8 +32,8 @@ class Port:
     shape: Shape
 
 
-@dataclass(frozen=True, slots=True)
-class LayerRow:
+@record
+class LayerRow(Record):
     """One layer. Where `shared`, its weights are counted in another row and its counts of them are 0 here."""
 
     path: str
@@ -48,8 +53,8 @@ class LayerRow:
     shared: bool
 
 
-@dataclass(frozen=True, slots=True)
-class StageRow:
+@record
+class StageRow(Record):
     """All layers under a path. `kind` is the block it instantiates, `settings` its arguments, or `kind` its parts.
 
     With `shared`, some of its weights are counted in an earlier stage too.
@@ -67,8 +72,8 @@ class StageRow:
     shared: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimRow:
+@record
+class ClaimRow(Record):
     """A stated figure and the computed one, for one sample."""
 
     kind: str
@@ -81,9 +86,11 @@ class ClaimRow:
     because: str | None
 
 
-@dataclass(frozen=True)
-class Report:
+@record
+class Report(Record):
     """Everything a report says. MACs, FLOPs and activation bytes are for `batch` samples, claims for one.
+
+    `symbols` are the open sizes with the nominal ones that everything is counted at; shapes keep their expressions.
 
     `stages` are the graph's; `groups` adds every other path that has layers below it, "" apart.
     """
@@ -103,6 +110,8 @@ class Report:
     claims: tuple[ClaimRow, ...]
     batch: int = 1
     rule: str = COUNTING_RULE
+    symbols: Mapping[str, int] = field(default_factory=dict)
+    recipe: Mapping[str, object] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON data; shapes begin with "N", or with the batch where counts are for several samples."""
@@ -110,6 +119,7 @@ class Report:
             "schema": SCHEMA,
             "network": self.network,
             "source": self.source,
+            **({"symbols": dict(self.symbols)} if self.symbols else {}),
             "parameters": {name: _plain(value) for name, value in self.parameters.items()},
             "inputs": [self._port(port) for port in self.inputs],
             "outputs": [self._port(port) for port in self.outputs],
@@ -118,10 +128,12 @@ class Report:
             "layers": [self._layer(row) for row in self.layers],
             "stages": [self._stage(row) for row in self.stages],
             "claims": [_claim(row) for row in self.claims],
+            **({"recipe": {name: _recipe(value) for name, value in self.recipe.items()}} if self.recipe else {}),
         }
 
     def _shape(self, shape: Shape) -> list[int | str]:
-        return ["N" if self.batch == 1 else self.batch, *shape]
+        sizes = map(_plain, shape) if symbolic(shape) else shape
+        return ["N" if self.batch == 1 else self.batch, *sizes]
 
     def _port(self, port: Port) -> dict[str, Any]:
         return {"name": port.name, "dtype": port.dtype, "shape": self._shape(port.shape)}
@@ -154,9 +166,9 @@ class Report:
         return fragment(self)
 
 
-def report(graph: CheckedGraph, batch: int = 1) -> Report:
-    """The report of a network; counts of work and memory are multiplied by `batch`."""
-    cost = costs(graph)
+def report(graph: CheckedGraph, batch: int = 1, counted: Costs | None = None) -> Report:
+    """The report of a network; counts of work and memory are multiplied by `batch`. `counted`: its costs, if known."""
+    cost = counted or costs(graph)
     layers = tuple(_layer_row(layer, cost.layers[layer.path], batch) for layer in graph.layers)
     groups = _groups(graph, cost, layers, batch)
     empty = [_stage_row(cost.stages[path], [], ("", ""), batch) for path in graph.stages if path not in groups]
@@ -175,6 +187,9 @@ def report(graph: CheckedGraph, batch: int = 1) -> Report:
         groups=groups,
         claims=tuple(_claim_row(verdict) for verdict in graph.verdicts),
         batch=batch,
+        symbols=nominal(graph),
+        recipe=graph.recipe,
+        rule=counting_rule(graph.layers),
     )
 
 
@@ -295,8 +310,21 @@ def _claim(row: ClaimRow) -> dict[str, Any]:
     }
 
 
+def _recipe(value: object) -> Any:
+    """A number, a term of the recipe with its arguments (a loss with its tensors and weight), or a list of terms."""
+    if isinstance(value, tuple):
+        return [_recipe(item) for item in value]
+    if not isinstance(value, Term):
+        return value
+    arguments = {name: _plain(argument) for name, argument in value.arguments}
+    loss = {"tensors": list(value.tensors), "weight": value.weight} if value.name in TERMS["loss"] else {}
+    return {"name": value.name, "arguments": arguments, **loss}
+
+
 def _plain(value: object) -> Any:
     """A value of the language as JSON data; strides below 1 become floating-point numbers."""
+    if isinstance(value, Dim):
+        return str(value)
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, Fraction):

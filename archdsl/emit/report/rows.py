@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 
 from archdsl.emit.report.model import ClaimRow, LayerRow, Report, Shape, StageRow
 from archdsl.emit.report.settings import times
+from archdsl.language.records import Record, record
+from archdsl.ops.dims import sizes_text
 
 MIB = 2**20
 
@@ -16,8 +17,8 @@ SHARED_NOTE = "* shares weights with another row, which counts them in the total
 TRAINING_NOTE = "(training): exists in training only, left out of the totals."
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+@record
+class Row(Record):
     """One line of the table; `level` is its nesting, `share` its part of the deployed network's MACs (0 to 1).
 
     `open` says that rows for its parts follow.
@@ -150,6 +151,7 @@ def notes(rows: Sequence[Row]) -> list[str]:
 def heading(report: Report) -> list[tuple[str, str]]:
     """What the report is of, as names and texts; says whether counts are for one sample or for a batch."""
     counted = "one sample" if report.batch == 1 else f"a batch of {report.batch:,} (MACs, FLOPs and activation memory)"
+    counted += f" at {sizes_text(report.symbols)}" if report.symbols else ""
     ports = [
         (what, ", ".join(f"{port.name} [N, {', '.join(map(str, port.shape))}] {port.dtype}" for port in ports))
         for what, ports in (("input", report.inputs), ("output", report.outputs))
@@ -182,8 +184,8 @@ def totals(report: Report) -> list[tuple[str, str, str]]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+@record
+class Finding(Record):
     """A claim as a line: where it is made, of what, the two figures, what became of it (`VERDICTS`), and why."""
 
     source: str

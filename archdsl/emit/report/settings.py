@@ -8,6 +8,8 @@ from typing import Any
 
 from archdsl.graph.graph import Layer
 from archdsl.ops.base import Window, parameters
+from archdsl.ops.dims import factor
+from archdsl.ops.transposed import Deconv, Unpool
 
 #: Said by the window, by the output shape, or not a matter of shape at all.
 LEFT_OUT = {"kernel", "stride", "pad", "dilation", "out", "init", "bias_init"}
@@ -18,7 +20,7 @@ ALWAYS = {"eps", "size", "rate"}
 def settings(layer: Layer) -> str:
     """Window with resolved padding, then what differs from the defaults."""
     fields = parameters(type(layer.op))
-    windowed = any(field.name == "kernel" for field in fields)
+    windowed = any(field.name == "kernel" for field in fields) and not isinstance(layer.op, Deconv | Unpool)
     words = [_window(layer)] if windowed else []
     for field in fields:
         value = getattr(layer.op, field.name)
@@ -53,7 +55,7 @@ def _one_or_all(numbers: Sequence[object]) -> str:
 
 def times(numbers: Sequence[object]) -> str:
     """Sizes as papers print them: `3x3`."""
-    return "x".join(map(str, numbers))
+    return "x".join(factor(number).replace(" ", "") for number in numbers)
 
 
 def plain_arguments(arguments: Sequence[tuple[str, object]]) -> str:

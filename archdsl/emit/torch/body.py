@@ -9,19 +9,24 @@ from archdsl.emit.torch.expression import Display, Expr, Join, Text, Var, rewrit
 from archdsl.emit.torch.sequence import is_sequence, sequence
 from archdsl.emit.torch.spelling import variable
 from archdsl.emit.torch.statements import Content, Statement, content, joined, needed
-from archdsl.emit.torch.structure import Node, beginnings
+from archdsl.emit.torch.structure import MODULE, Node, beginnings
 from archdsl.emit.torch.variables import names
-from archdsl.graph.graph import Graph, TensorRef
+from archdsl.graph.graph import Graph, Layer, TensorRef
+from archdsl.ops.recurrence import Steps
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """`target = value`, or with `return` as the target; `shape` is of a value whose shape is worth a comment."""
+    """`target = value`, or with `return` as the target; `shape` is of a value whose shape is worth a comment.
+
+    It stands in `forward`, or in another `method`.
+    """
 
     target: str
     value: Expr
     training_only: bool = False
     shape: str = ""
+    method: str = "forward"
 
     @property
     def prefix(self) -> str:
@@ -29,14 +34,27 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Method:
+    """The head of a method; `arguments` are with their types."""
+
+    name: str
+    arguments: tuple[str, ...]
+    returns: str
+
+
+@dataclass(frozen=True, slots=True)
 class Body:
-    """The content of a class. In a sequence, `modules` are the arguments of `nn.Sequential` under no name."""
+    """The content of a class. In a sequence, `modules` are the arguments of `nn.Sequential` under no name.
+
+    `arguments` are those of `forward` with their types.
+    """
 
     modules: tuple[tuple[str, Expr], ...]
     arguments: tuple[str, ...] = ()
     lines: tuple[Line, ...] = ()
     returns: str = "Tensor"
     is_sequence: bool = False
+    methods: tuple[Method, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,7 +66,7 @@ class Context:
 
 
 def context(graph: Graph) -> Context:
-    labels: dict[TensorRef, list[str]] = {}
+    labels = {ref: [name] for ref, name in graph.names.items()}
     for stage in sorted(graph.stages.values(), key=lambda stage: len(beginnings(stage.path))):
         labels.setdefault(stage.result, []).append(stage.path)
     return Context(graph, labels)
@@ -62,13 +80,34 @@ def body(context: Context, node: Node, construct: Callable[[Node], Expr], shorte
     lines, arguments, absent = _forward(context, node, found)
     shown = _with_shapes(lines) if not node.path else [replace(line, shape="") for line in lines]
     returns = _network_type(context.graph) if not node.path else _part_type(node, absent)
-    return Body(tuple(found.modules.items()), arguments, tuple(shown), returns)
+    methods = [_method(context, node, found, loop) for loop in found.steps]
+    shown += [line for _, lines in methods for line in lines]
+    heads = tuple(method for method, _ in methods)
+    return Body(tuple(found.modules.items()), arguments, tuple(shown), returns, methods=heads)
+
+
+def _method(context: Context, node: Node, found: Content, loop: str) -> tuple[Method, list[Line]]:
+    """One step of a `recur`."""
+    step = found.steps[loop]
+    own = [statement for statement in found.statements if statement.loop == loop]
+    statements = joined(needed(own, set(step.returns)), set(step.returns))
+    named, targets = names(statements, step.arguments, step.returns, _labels(context, node), {})
+    lines = [_line(context, node, *pair, named) for pair in zip(statements, targets, strict=True)]
+    lines.append(Line("return", Text(", ".join(named[ref] for ref in step.returns))))
+    returns = f"tuple[{', '.join(['Tensor'] * len(step.returns))}]"
+    method = Method(step.name, _typed(step.arguments), returns)
+    return method, [replace(line, shape="", training_only=False, method=step.name) for line in lines]
+
+
+def _typed(arguments: dict[TensorRef, str]) -> tuple[str, ...]:
+    return tuple(f"{name}: {'nn.Module' if ref.index == MODULE else 'Tensor'}" for ref, name in arguments.items())
 
 
 def _forward(context: Context, node: Node, found: Content) -> tuple[list[Line], tuple[str, ...], list[TensorRef]]:
     """Lines and arguments, and what is None outside training."""
     returned = [found.resolve(ref) for ref in node.gives]
-    statements = joined(needed(found.statements, set(returned)), set(returned))
+    own = [statement for statement in found.statements if statement.loop == node.loop]
+    statements = joined(needed(own, set(returned)), set(returned))
     arguments = _arguments(node, context)
     absent, label = _absent(node, statements), _labels(context, node)
     fixed = _output_names(context, found) if not node.path else {ref: label(ref) or "extra" for ref in absent}
@@ -76,7 +115,7 @@ def _forward(context: Context, node: Node, found: Content) -> tuple[list[Line], 
     lines = [Line(named[ref], Text("None")) for ref in absent]
     lines += [_line(context, node, *pair, named) for pair in zip(statements, targets, strict=True)]
     ending = _outputs(context, found, named) if not node.path else _results(returned, named)
-    return _with_return(lines, ending), tuple(arguments.values()), absent
+    return _with_return(lines, ending), _typed(arguments), absent
 
 
 def _arguments(node: Node, context: Context) -> dict[TensorRef, str]:
@@ -86,13 +125,17 @@ def _arguments(node: Node, context: Context) -> dict[TensorRef, str]:
     parameters = node.tensor_parameters()
     found: dict[TensorRef, str] = {}
     for ref in node.takes:
-        name = parameters.get(ref) or (_outside_label(context, ref) if "x" in found.values() else "x")
+        own = parameters.get(ref) or (ref.path.rpartition(".")[2] if ref.index == MODULE else None)
+        name = own or (_outside_label(context, ref) if "x" in found.values() else "x")
         found[ref] = variable(name, set(found.values()))
     return found
 
 
 def _outside_label(context: Context, ref: TensorRef) -> str:
     """A label without its number, so that instances that take different tensors still look the same."""
+    maker = context.graph.nodes[ref.path]
+    if isinstance(maker, Layer) and isinstance(maker.op, Steps) and ref.index:
+        return maker.op.states[ref.index - 1]
     path = next(iter(context.labels.get(ref, ())), ref.path)
     name = path.rpartition(".")[2].rstrip("0123456789").rstrip("_")
     return name if name.isidentifier() else "other"

@@ -11,7 +11,7 @@ from archdsl.emit.torch.expression import REQUIRED, Argument, Call, Expr, Litera
 from archdsl.emit.torch.parameters import Parameter, Parameters, filler, known_values, slots, texts, varied_roles
 from archdsl.emit.torch.sequence import is_named_sequence, is_sequence, sequential
 from archdsl.emit.torch.spelling import class_name
-from archdsl.emit.torch.structure import Node
+from archdsl.emit.torch.structure import Node, beneath
 
 Kind = tuple[str, ...]
 
@@ -90,7 +90,7 @@ def _kinds(root: Node) -> Kinds:
 
     def visit(node: Node, owner: Kind) -> None:
         for part in _parts(node):
-            kind = ("block", part.block) if part.block else (*owner, "label", _stem(part.name))
+            kind = ("block", part.block) if part.block else (*owner, "label", _stem(part.label))
             kinds.nodes.setdefault(kind, []).append(part)
             kinds.inner.setdefault(owner, {})[kind] = None
             visit(part, kind)
@@ -102,17 +102,17 @@ def _kinds(root: Node) -> Kinds:
 def _parts(node: Node) -> Iterator[Node]:
     """Parts directly inside that have classes, looking through chains that are written in place.
 
-    Of several uses of a shared module, the first.
+    Of several uses of a shared module, the first; it may lie in another part, which gets the module handed in.
     """
     seen: set[str] = set()
-    for step in node.steps():
-        if not step.is_module or step.module in seen:
+    for part in (found for step in node.steps() for found in (step.first or step, *step.shared.values())):
+        if not part.is_module or part.module in seen or not beneath(part.module, node.module):
             continue
-        seen.add(step.module)
-        if _is_plain_sequence(step):
-            yield from _parts(step)
+        seen.add(part.module)
+        if _is_plain_sequence(part):
+            yield from _parts(part)
         else:
-            yield step
+            yield part
 
 
 def _stem(label: str) -> str:
@@ -123,7 +123,7 @@ def _base_name(kind: Kind, nodes: Sequence[Node]) -> str:
     """The block's name; a label by itself, after the block that it is in."""
     if kind[-2] == "block":
         return kind[-1]
-    labels = {node.name for node in nodes}
+    labels = {node.label for node in nodes}
     label = labels.pop() if len(labels) == 1 else kind[-1]
     return f"{kind[1]}_{label}" if kind[0] == "block" else label
 
@@ -157,8 +157,8 @@ def _names(kind: Kind, members: Sequence[Sequence[Node]], variants: Sequence[Bod
 def _template(body: Body) -> object:
     """The text without its literals."""
     modules = tuple((name, _blank(module)) for name, module in body.modules)
-    lines = tuple((line.target, _blank(line.value), line.training_only) for line in body.lines)
-    return modules, body.arguments, lines
+    lines = tuple((line.method, line.target, _blank(line.value), line.training_only) for line in body.lines)
+    return modules, body.arguments, body.methods, lines
 
 
 def _blank(expr: Expr) -> str:

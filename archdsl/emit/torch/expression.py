@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Union
 
 from archdsl.graph.graph import TensorRef
+from archdsl.ops.dims import Dim
 
 
 class Required:
@@ -188,16 +189,23 @@ def _rewrite_argument(argument: Argument, leaf: Callable[[Leaf], Expr | None]) -
     return None if new is None else Argument(new, argument.keyword, argument.default)
 
 
-def apply(form: Expr, module: str | None, operands: tuple[Expr, ...]) -> Expr:
+def apply(form: Expr, module: Expr | None, operands: tuple[Expr, ...]) -> Expr:
     """A rule's text with the layer's module and inputs put in."""
     filled = rewrite(form, lambda leaf: operands[leaf.index] if isinstance(leaf, Operand) else leaf)
-    return filled if module is None else _with_module(filled, Text(module))
+    return filled if module is None else _with_module(filled, module)
 
 
-def _with_module(expr: Expr, module: Text) -> Expr:
-    if isinstance(expr, Call):
-        arguments = tuple(Argument(_with_module(a.value, module), a.keyword, a.default) for a in expr.arguments)
-        return Call(module if expr.function == MODULE else expr.function, arguments)
+def _with_module(expr: Expr, module: Expr) -> Expr:
+    match expr:
+        case Text():
+            return module if expr == MODULE else expr
+        case Call(function, arguments, rows, exploded):
+            filled = tuple(Argument(_with_module(a.value, module), a.keyword, a.default) for a in arguments)
+            return Call(_with_module(function, module), filled, rows, exploded)
+        case Infix(operator, terms):
+            return Infix(operator, tuple(_with_module(term, module) for term in terms))
+        case Join(parts):
+            return Join(tuple(_with_module(part, module) for part in parts))
     return expr
 
 
@@ -239,4 +247,5 @@ def written(value: object) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return f'float("{value}")'
     assert value is None or isinstance(value, bool | int | float), value
+    assert not isinstance(value, Dim), value
     return repr(value)

@@ -37,7 +37,7 @@ def _params(layers: Sequence[Layer]) -> int:
 
 
 def _macs(layers: Sequence[Layer]) -> int:
-    return sum(layer.op.macs(layer.input_types, layer.output_types) for layer in layers)
+    return sum(layer.op.macs(layer.input_types, layer.output_types) * layer.repeats for layer in layers)
 
 
 def _settings(graph: CheckedGraph) -> str:

@@ -8,19 +8,48 @@ from dataclasses import dataclass, field
 
 from archdsl.emit.torch.expression import Display, Text, written
 from archdsl.emit.torch.layout import STEP, lines
-from archdsl.emit.torch.rules import by_rank
+from archdsl.emit.torch.rules import Helper, by_rank
 from archdsl.graph.graph import Graph, Layer
-from archdsl.ops.base import DEFAULT, Weight
+from archdsl.ops.base import DEFAULT, ZEROS, Init, Op, Weight
 from archdsl.ops.convolution import Conv, Depthwise
+from archdsl.ops.embedding import Embedding, Parameter
 from archdsl.ops.linear import Linear
+from archdsl.ops.local import LocalConv
 from archdsl.ops.schemes import SCHEMES
+from archdsl.ops.transposed import Deconv
 
-#: Ops whose weights are given an initialization; PyTorch's modules start those of all others as the ops do.
-DECLARING = (Conv, Depthwise, Linear)
+#: Ops whose weights are given an initialization, and how PyTorch begins; it starts those of all others as the ops do.
+DECLARING: dict[type[Op], Init] = {
+    **dict.fromkeys((Conv, Depthwise, Deconv, LocalConv, Linear), DEFAULT),
+    Embedding: Init("normal"),
+}
+CLASSES: dict[type[Op], str] = {Linear: "nn.Linear", Embedding: "nn.Embedding", LocalConv: "LocalConv"}
 FUNCTIONS = {"truncated_normal": "trunc_normal_", "he_uniform": "kaiming_uniform_", "he_normal": "kaiming_normal_"}
 KEYWORDS = {"low": "a", "high": "b"}
-#: Schemes that scale by fans: PyTorch refuses them for vectors, so that those get the numbers.
+#: Schemes that scale by fans, which PyTorch reads off the first axes: where those are others, numbers are written.
 BY_FAN = ("he_uniform", "he_normal", "xavier_uniform", "xavier_normal")
+
+
+BILINEAR = Helper(
+    "bilinear_",
+    '''\
+def bilinear_(weight: Tensor) -> Tensor:
+    """Make a transposed convolution interpolate bilinearly, one channel to one (Long et al., 2015)."""
+    window = torch.ones(())
+    for size in weight.shape[2:]:
+        places = torch.arange(size) - (size - 1) / 2
+        window = window[..., None] * (1 - places.abs() / ((size + 1) // 2))
+    rows = torch.arange(weight.shape[0])
+    with torch.no_grad():
+        weight.zero_()[rows, rows % weight.shape[1]] = window
+    return weight''',
+)
+
+
+def initialization_helpers(graph: Graph) -> dict[str, str]:
+    """Source of the functions that the initialization calls besides PyTorch's, by name."""
+    schemes = {weight.init.scheme for layer in graph.layers for weight in layer.weights}
+    return {BILINEAR.name: BILINEAR.source} if "bilinear" in schemes else {}
 
 
 @dataclass(slots=True)
@@ -41,9 +70,9 @@ def initialization(graph: Graph) -> list[str]:
     """The lines of a method `_initialize`, or none where the constructors' own initialization is what the spec says."""
     groups, counts = _groups(graph)
     declared = {key: group for key, group in groups.items() if group.calls}
-    if not declared:
+    body = [*_by_class(declared, counts), *_by_module(declared), *_parameters(graph)]
+    if not body:
         return []
-    body = [*_by_class(declared, counts), *_by_module(declared)]
     return [f"{' ' * STEP}def _initialize(self) -> None:", *(f"{' ' * 2 * STEP}{line}" for line in body)]
 
 
@@ -51,19 +80,29 @@ def _groups(graph: Graph) -> tuple[dict[tuple[str, str], Group], dict[str, int]]
     """Groups by module class and weight name, and how many modules each class has."""
     groups: dict[tuple[str, str], Group] = {}
     counts: dict[str, int] = {}
-    for layer in {layer.module: layer for layer in graph.layers if isinstance(layer.op, DECLARING)}.values():
+    for layer in {layer.module: layer for layer in graph.layers if type(layer.op) in DECLARING}.values():
         name = _class_name(layer)
         counts[name] = counts.get(name, 0) + 1
         for weight in layer.weights:
             group = groups.setdefault((name, weight.name), Group())
             group.having.append(layer.module)
-            if weight.init != DEFAULT:
+            if weight.init != DECLARING[type(layer.op)]:
                 group.calls.setdefault(_call(weight), []).append(layer.module)
     return groups, counts
 
 
+def _parameters(graph: Graph) -> Iterator[str]:
+    """A call for each learned tensor that does not begin at zero."""
+    for layer in {layer.module: layer for layer in graph.layers if isinstance(layer.op, Parameter)}.values():
+        (weight,) = layer.weights
+        if weight.init != ZEROS:
+            yield _call(weight).format(f"self.get_parameter({written(layer.module)})")
+
+
 def _class_name(layer: Layer) -> str:
-    return "nn.Linear" if isinstance(layer.op, Linear) else by_rank("nn.Conv", layer.input_types)
+    if type(layer.op) in CLASSES:
+        return CLASSES[type(layer.op)]
+    return by_rank("nn.ConvTranspose" if isinstance(layer.op, Deconv) else "nn.Conv", layer.input_types)
 
 
 def _call(weight: Weight) -> str:
@@ -72,10 +111,15 @@ def _call(weight: Weight) -> str:
     if scheme.endswith("_fan_out"):
         scheme, mode = scheme.removesuffix("_fan_out"), ', mode="fan_out"'
     numbers = dict(weight.init.arguments)
-    if scheme in BY_FAN and len(weight.shape) < 2:
+    if scheme in BY_FAN and _fans(weight) != (weight.fan_in, weight.fan_out):
         return _scaled(weight, scheme, numbers.get("gain", 1.0), mode)
+    if scheme == "bilinear":
+        return "bilinear_({})"
     if scheme == "signs":  # not of `torch.nn.init`
         return "{}.data.bernoulli_().mul_(2).sub_(1)"
+    if scheme == "default":
+        bound = 1 / math.sqrt(weight.fan_in)
+        return f"nn.init.uniform_({{}}, a={-bound!r}, b={bound!r})"
     if scheme == "constant":
         return f"nn.init.constant_({{}}, {written(numbers['value'])})"
     defaults = SCHEMES[weight.init.scheme].arguments
@@ -83,6 +127,14 @@ def _call(weight: Weight) -> str:
     arguments = "".join(f", {KEYWORDS.get(key, key)}={written(value)}" for key, value in given.items())
     relu = ', nonlinearity="relu"' if scheme.startswith("he_") else ""
     return f"nn.init.{FUNCTIONS.get(scheme, f'{scheme}_')}({{}}{arguments}{mode}{relu})"
+
+
+def _fans(weight: Weight) -> tuple[int, int] | None:
+    """As `torch.nn.init` counts them; None for vectors, for which it refuses to."""
+    if len(weight.shape) < 2:
+        return None
+    out, channels, *kernel = weight.shape
+    return channels * math.prod(kernel), out * math.prod(kernel)
 
 
 def _scaled(weight: Weight, scheme: str, gain: float, mode: str) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from archdsl.emit.torch.convolution import borders, padded
-from archdsl.emit.torch.expression import Argument, Call, Expr, Literal, Text, call
+from archdsl.emit.torch.expression import Argument, Call, Expr, Join, Literal, Text, call
 from archdsl.emit.torch.rules import Form, Helper, Types, X, by_rank, rule, simplest
 from archdsl.ops.base import per_axis
+from archdsl.ops.dims import symbolic
 from archdsl.ops.geometry import Geometry, Pair
 from archdsl.ops.pooling import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, LPPool, MaxPool
 
@@ -19,6 +20,9 @@ def maxpool(op: MaxPool, types: Types) -> Form:
     if geometry is None:
         return _adaptive("max", types, 1)
     dilation: Keywords = {"dilation": (simplest(geometry.dilation), 1)}
+    if op.indices:
+        keywords = {**_padding(geometry), **dilation, "ceil_mode": (op.ceil, False), "return_indices": (True, False)}
+        return Form(_pool("max", types, geometry, keywords).call)
     if geometry.symmetric:
         return _pool("max", types, geometry, {**_padding(geometry), **dilation, "ceil_mode": (op.ceil, False)})
     border = _filled_border(geometry)
@@ -44,6 +48,9 @@ def avgpool(op: AvgPool, types: Types) -> Form:
 def lppool(op: LPPool, types: Types) -> Form:
     geometry = op.geometry(types)
     p = Literal(op.p, "p")
+    if geometry is None and symbolic(types[0].spatial):
+        sizes = Join((X, Text(".shape[2]" if len(types[0].spatial) == 1 else ".shape[2:]")))
+        return Form(call(by_rank("F.lp_pool", types), X, p, sizes))
     if geometry is None:
         kernel = Literal(simplest(types[0].spatial), "kernel")
         return Form(call(by_rank("F.lp_pool", types), X, p, kernel), call(by_rank("nn.LPPool", types), p, kernel))

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
+from typing import Literal as OneOf
 
-from archdsl.emit.torch.expression import Call, Expr, Operand, Text, module_call
+from archdsl.emit.torch.expression import MODULE, Call, Expr, Infix, Join, Literal, Operand, Text, leaves, module_call
 from archdsl.graph.graph import Layer
 from archdsl.language.diagnostics import error
-from archdsl.ops.base import Op, TensorType
+from archdsl.ops.base import Op, TensorType, parameters
+from archdsl.ops.dims import OpenSizeError, names, symbolic
 
 Types = tuple[TensorType, ...]
 
 #: How a line of `forward` takes the op up: `activation` and `norm` wrap the value before them,
 #: `core` (convolution, linear) may wrap those; everything else begins a line.
-Kind = Literal["activation", "norm", "core", "other"]
+Kind = OneOf["activation", "norm", "core", "other"]
 
 
 class Unsupported(Exception):
@@ -55,11 +57,14 @@ class Form:
 
 def calls_module(call: Expr) -> bool:
     """The layer's own module occurs in its call."""
-    return isinstance(call, Call) and (call.function == module_call().function or _any_module(call))
-
-
-def _any_module(call: Call) -> bool:
-    return any(calls_module(argument.value) for argument in call.arguments)
+    match call:
+        case Text():
+            return call == MODULE
+        case Call(function, arguments):
+            return calls_module(function) or any(calls_module(argument.value) for argument in arguments)
+        case Infix(_, parts) | Join(parts):
+            return any(map(calls_module, parts))
+    return False
 
 
 Rule = Callable[[Any, Types], Form]
@@ -88,10 +93,22 @@ def form(layer: Layer) -> Form:
     try:
         if isinstance(found, Unsupported):
             raise found
-        return found(op, layer.input_types)
-    except Unsupported as reason:
+        result = found(op, layer.input_types)
+        arguments = (getattr(op, field.name) for field in parameters(type(op)))
+        if any(symbolic(type.shape) for type in layer.input_types) or any(map(symbolic, arguments)):
+            _refuse_open(result)
+        return result
+    except (Unsupported, OpenSizeError) as reason:
         message = f"`{layer.path}` cannot be written as PyTorch: {reason}"
         raise error("torch-unsupported", message, layer.span, stack=layer.stack) from reason
+
+
+def _refuse_open(form: Form) -> None:
+    """Raise `Unsupported` for numbers that depend on an open size: the source would hold their nominal values."""
+    for expr in (form.call, *([form.module] if form.module is not None else [])):
+        for leaf, _ in leaves(expr):
+            if isinstance(leaf, Literal) and symbolic(leaf.value):
+                raise Unsupported(f"its {leaf.role}, {leaf.value}, depends on {names([leaf.value])}")
 
 
 def simplest(sizes: tuple[int, ...]) -> int | tuple[int, ...]:

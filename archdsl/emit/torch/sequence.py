@@ -37,7 +37,7 @@ def _is_chain(node: Node) -> bool:
 def _stands(child: Node, node: Node) -> bool:
     if len(child.gives) != 1 or child.training_only != node.training_only:
         return False
-    if child.weighted and child.module != (f"{node.module}.{child.name}" if node.module else child.name):
+    if child.module != (f"{node.module}.{child.name}" if node.module else child.name):
         return False
     if child.layer is None:
         return child.is_module

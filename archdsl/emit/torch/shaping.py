@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from archdsl.emit.torch.convolution import borders
 from archdsl.emit.torch.expression import Display, Expr, Infix, Join, Literal, Text, call, method
-from archdsl.emit.torch.rules import SELF_TRAINING, Form, Types, X, by_rank, rule, simplest
+from archdsl.emit.torch.rules import SELF_TRAINING, Form, Types, Unsupported, X, by_rank, rule, simplest
 from archdsl.ops.axes import position
+from archdsl.ops.base import TensorType
+from archdsl.ops.dims import names, symbolic
 from archdsl.ops.resampling import Upsample
 from archdsl.ops.shaping import Dropout, Flatten, Pad, Reshape, Scale, Slice, Split, Transpose
 
@@ -24,8 +26,21 @@ def flatten(op: Flatten, types: Types) -> Form:
 @rule(Reshape)
 def reshape(op: Reshape, types: Types) -> Form:
     """The batch is taken from the input: with -1 a wrong input size would go into the batch unnoticed."""
-    batch = Join((X, Text(".shape[0]")))
-    return Form(method(X, "reshape", batch, *(Literal(size, "size") for size in op.shape)))
+    return Form(method(X, "reshape", _axis(0), *_sizes(op, types[0])))
+
+
+def _sizes(op: Reshape, value: TensorType) -> list[Expr]:
+    """As the spec has them; an open size is that of the input's axis which has it, else what is left."""
+    axes = {size: axis for axis, size in reversed(list(enumerate(value.shape, 1))) if symbolic(size)}
+    left = [size for size in op.shape if size == -1 or (symbolic(size) and size not in axes)]
+    if len(left) > 1:
+        wanted = ", ".join(map(str, op.shape))
+        raise Unsupported(f"[N, {wanted}] has several sizes that no axis of {value} has, which depend on {names(left)}")
+    return [_axis(axes[size]) if size in axes else Literal(-1 if size in left else size, "size") for size in op.shape]
+
+
+def _axis(number: int) -> Expr:
+    return Join((X, Text(f".shape[{number}]")))
 
 
 @rule(Transpose)

@@ -7,11 +7,11 @@ import itertools
 from collections.abc import Iterator, Sequence
 
 from archdsl.emit.torch import table
-from archdsl.emit.torch.body import Line, context
+from archdsl.emit.torch.body import Line, Method, context
 from archdsl.emit.torch.classes import Class, plan
 from archdsl.emit.torch.expression import REQUIRED, Argument, Call, Text, flat, respelled, written
 from archdsl.emit.torch.header import docstring, title
-from archdsl.emit.torch.initial import initialization
+from archdsl.emit.torch.initial import initialization, initialization_helpers
 from archdsl.emit.torch.layout import STEP, WIDTH, lines
 from archdsl.emit.torch.loops import header, loops, renumbered
 from archdsl.emit.torch.parameters import Parameter, annotation
@@ -28,7 +28,8 @@ def torch_source(graph: CheckedGraph) -> str:
     Raises `ArchError` (`torch-no-rule`, `torch-unsupported`) for what PyTorch, or this text, cannot say.
     """
     root = tree(graph)
-    return _file(graph, plan(context(graph), root, network_class(graph)), _helpers(root))
+    helpers = _helpers(root) | initialization_helpers(graph)
+    return _file(graph, plan(context(graph), root, network_class(graph)), helpers)
 
 
 def network_class(graph: CheckedGraph) -> str:
@@ -58,7 +59,9 @@ def _imports(code: str) -> str:
     used = {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
     lines = {"torch": "import torch", "F": "import torch.nn.functional as F"}
     modules = [line for name, line in lines.items() if name in used]
-    standard = ["from collections import OrderedDict", ""] if "OrderedDict" in used else []
+    library = {"OrderedDict": "from collections import OrderedDict", "Callable": "from collections.abc import Callable"}
+    standard = [line for name, line in library.items() if name in used]
+    standard += [""] if standard else []
     names = ["Tensor", "nn"] if "Tensor" in used else ["nn"]
     return "\n".join([*standard, *modules, f"from torch import {', '.join(names)}"])
 
@@ -71,7 +74,8 @@ def _class(part: Class, initialization: list[str]) -> list[str]:
     ending = [f"{' ' * 2 * STEP}self._initialize()"] if initialization else []
     sections += [[*_init(part), *ending]] if part.body.modules or part.parameters else []
     sections += [initialization] if initialization else []
-    sections += [] if part.body.is_sequence else [list(_forward(part))]
+    sections += [list(_method(part, method)) for method in part.body.methods]
+    sections += [] if part.body.is_sequence else [list(_method(part, _forward(part)))]
     body = [line for section in sections for line in ("", *section)][1:]
     return [f"class {part.name}({base}):", *body]
 
@@ -95,10 +99,15 @@ def _parameter(parameter: Parameter) -> str:
     return f"{parameter.name}: {annotation(parameter.values)}{default}"
 
 
-def _forward(part: Class) -> Iterator[str]:
-    arguments = tuple(Argument(Text(text)) for text in ("self", *(f"{name}: Tensor" for name in part.body.arguments)))
-    yield from lines("def ", Call(Text("forward"), arguments), f" -> {part.body.returns}:", STEP)
-    for training_only, group in itertools.groupby(part.body.lines, lambda line: line.training_only):
+def _forward(part: Class) -> Method:
+    return Method("forward", part.body.arguments, part.body.returns)
+
+
+def _method(part: Class, method: Method) -> Iterator[str]:
+    arguments = tuple(Argument(Text(text)) for text in ("self", *method.arguments))
+    yield from lines("def ", Call(Text(method.name), arguments), f" -> {method.returns}:", STEP)
+    own = (line for line in part.body.lines if line.method == method.name)
+    for training_only, group in itertools.groupby(own, lambda line: line.training_only):
         if training_only:
             yield f"{' ' * 2 * STEP}if self.training:"
         yield from _statements(part, list(group), (3 if training_only else 2) * STEP)
@@ -106,7 +115,8 @@ def _forward(part: Class) -> Iterator[str]:
 
 def _statements(part: Class, group: list[Line], indent: int = 2 * STEP) -> Iterator[str]:
     """The lines, with runs over numbered modules as loops."""
-    used = {*part.body.arguments, *(p.name for p in part.parameters), *(line.target for line in part.body.lines)}
+    arguments = (text.partition(":")[0] for text in part.body.arguments)
+    used = {*arguments, *(p.name for p in part.parameters), *(line.target for line in part.body.lines)}
     variable = next(name for name in ("i", "j", "k", "index", "number") if name not in used)
     starts = {loop.start: loop for loop in loops([line.prefix + flat(line.value) for line in group])}
     position = 0

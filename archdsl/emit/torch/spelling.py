@@ -12,9 +12,39 @@ from archdsl.language.reserved import RESERVED
 METHODS = frozenset({"append", "clear", "extend", "insert", "items", "keys", "pop", "update", "values"})
 #: What the generated file imports, and what its functions call `self`.
 IMPORTED = frozenset({"F", "Tensor", "nn", "self", "torch"})
-#: Classes that a generated file begins with where it needs them (`archdsl.emit.torch.channels`).
-HELPERS = frozenset({"ChannelAffine", "FixedCodes"})
+#: Classes and functions that a generated file begins with where it needs them.
+HELPERS = frozenset(
+    {
+        "BatchFirstGRU",
+        "BatchFirstLSTM",
+        "BatchFirstRNN",
+        "ChannelAffine",
+        "FixedCodes",
+        "LocalConv",
+        "MaskedMultiheadAttention",
+    }
+)
+HELPER_FUNCTIONS = frozenset(
+    {
+        "attention_by_head",
+        "bilinear_",
+        "boxes_around",
+        "cropped",
+        "decoded_boxes",
+        "depth_to_space",
+        "drop_path",
+        "over_time",
+        "plus_positions",
+        "roi_align",
+        "roi_pool",
+        "space_to_depth",
+        "suppressed",
+        "taken",
+    }
+)
 BUILTINS = frozenset(dir(builtins))
+#: No names for variables.
+TAKEN = IMPORTED | BUILTINS | HELPER_FUNCTIONS
 
 
 def attribute(name: str) -> str:
@@ -26,11 +56,20 @@ def attribute(name: str) -> str:
     return f"self.{name}" if name not in METHODS else f'self._modules["{name}"]'
 
 
+def inside(path: str) -> str:
+    """How a module's own module is reached: `.conv`, or by `get_submodule` where a number is on the way."""
+    if not path:
+        return ""
+    if all(name.isidentifier() and name not in METHODS for name in path.split(".")):
+        return f".{path}"
+    return f'.get_submodule("{path}")'
+
+
 def variable(name: str, taken: frozenset[str] | set[str] = frozenset()) -> str:
     """A label as the name of a variable or parameter, with a number if that name is taken."""
     assert name.isidentifier(), name
     name = name.lstrip("_") or "value"
-    if name in IMPORTED or name in BUILTINS or keyword.iskeyword(name) or name[0].isdigit():
+    if name in TAKEN or keyword.iskeyword(name) or name[0].isdigit():
         name = f"{name}_" if not name[0].isdigit() else f"value{name}"
     return numbered(name, taken)
 

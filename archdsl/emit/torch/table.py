@@ -1,6 +1,46 @@
 """All PyTorch rules, one family a file: importing this module fills the table."""
 
-from archdsl.emit.torch import activation, channels, convolution, merge, normalization, pooling, shaping
+from archdsl.emit.torch import (
+    activation,
+    arithmetic,
+    attention,
+    channels,
+    convolution,
+    embedding,
+    local,
+    merge,
+    normalization,
+    pooling,
+    recurrence,
+    recurrent,
+    reduction,
+    regions,
+    resampling,
+    shaping,
+    stochastic,
+    transposed,
+)
 from archdsl.emit.torch.rules import RULES, form
 
-__all__ = ["RULES", "activation", "channels", "convolution", "form", "merge", "normalization", "pooling", "shaping"]
+__all__ = [
+    "RULES",
+    "activation",
+    "arithmetic",
+    "attention",
+    "channels",
+    "convolution",
+    "embedding",
+    "form",
+    "local",
+    "merge",
+    "normalization",
+    "pooling",
+    "recurrence",
+    "recurrent",
+    "reduction",
+    "regions",
+    "resampling",
+    "shaping",
+    "stochastic",
+    "transposed",
+]

@@ -91,10 +91,11 @@ def _tuple(naming: Naming, position: int, refs: list[TensorRef]) -> str:
 
 
 def _one_of_several(naming: Naming, position: int, statement: Statement, ref: TensorRef) -> str:
-    """`x0`, `x1` for the results of an op, or its label with the number; a part's results by their labels."""
+    """Names that the spec gives; else `x0`, `x1` for the results of an op, or its label with the number."""
     if ref in naming.fixed:
         return naming.names[ref]
-    if statement.ops:
+    given = any(naming.label(other) for other in statement.results if other and other.index)
+    if statement.ops and not (given and naming.label(ref)):
         return _fresh(naming, position, f"{naming.label(TensorRef(ref.path)) or 'x'}{ref.index}")
     return _fresh(naming, position, naming.label(ref) or "y")
 

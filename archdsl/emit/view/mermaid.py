@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from archdsl.graph.graph import CheckedGraph, Input, Layer, TensorRef
+from archdsl.ops.dims import factor
 
 Edge = tuple[str, str]
 
@@ -96,7 +97,7 @@ def _instance(graph: CheckedGraph, box: str, layer: Layer) -> str:
 
 
 def _shape(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape))
+    return "x".join(map(factor, shape))
 
 
 def _quoted(text: str) -> str:

@@ -1,0 +1,38 @@
+"""FILE as an ONNX file: one that exists, or what `archdsl export` would write."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from archdsl.api import Network
+
+
+def is_onnx(file: str) -> bool:
+    """Whether FILE is a model already, and no spec."""
+    return file.endswith(".onnx")
+
+
+def open_inputs(network: Network) -> dict[str, tuple[int, ...]]:
+    """Shapes, without the batch, for the inputs of a network that leaves sizes open: the nominal ones."""
+    from archdsl.graph.sizes import at, nominal
+
+    graph = network.checked
+    return {node.path: node.type.shape for node in at(graph, nominal(graph)).inputs} if graph.symbols else {}
+
+
+@contextmanager
+def exported(network: Network, weights: Mapping[str, np.ndarray]) -> Iterator[Path]:
+    """The deployed network as a file that is gone afterwards."""
+    from archdsl.passes.pipeline import DEPLOYMENT
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{network.name}.onnx"
+        network.save_onnx(path, weights, passes=DEPLOYMENT)
+        yield path

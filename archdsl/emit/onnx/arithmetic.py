@@ -1,0 +1,32 @@
+"""ONNX rules of elementwise arithmetic."""
+
+from __future__ import annotations
+
+from archdsl.emit.onnx.rules import Site, rule
+from archdsl.ops.arithmetic import Abs, Clamp, Div, Equal, Exp, Greater, Less, Log, Minimum, Neg, Pow, Sqrt, Sub, Where
+from archdsl.ops.base import Op
+
+PLAIN: dict[type[Op], str] = {
+    Abs: "Abs", Neg: "Neg", Exp: "Exp", Log: "Log", Sqrt: "Sqrt", Sub: "Sub", Div: "Div", Minimum: "Min",
+    Greater: "Greater", Less: "Less", Equal: "Equal", Where: "Where",
+}  # fmt: skip
+
+
+@rule(*PLAIN)
+def plain(site: Site, op: Op) -> None:
+    """Operators that ONNX has under another name."""
+    site.final(PLAIN[type(op)], site.inputs)
+
+
+@rule(Pow)
+def power(site: Site, op: Pow) -> None:
+    site.final("Pow", [site.input, site.constant("exponent", float(op.exponent))])
+
+
+@rule(Clamp)
+def clamp(site: Site, op: Clamp) -> None:
+    """A bound that is not given is an empty input."""
+    bounds = [
+        "" if value is None else site.constant(name, float(value)) for name, value in (("min", op.min), ("max", op.max))
+    ]
+    site.final("Clip", [site.input, *(bounds if bounds[1] else bounds[:1])])

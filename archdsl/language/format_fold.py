@@ -1,0 +1,98 @@
+"""Where a line that is too long may end sooner: before a clause, inside braces, before `->`, inside brackets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from archdsl.language.format_lines import WIDTH, Line
+from archdsl.language.format_pieces import Piece
+
+Group = list[tuple[int, Piece]]
+
+
+def fold(lines: Iterable[Line]) -> bool:
+    """Begin new lines in those that are too long, each by the first rule that applies; whether there were any."""
+    marked = [piece for line in lines if line.width > WIDTH for piece in _breaks(line)]
+    for piece in marked:
+        piece.lines = 1
+    return bool(marked)
+
+
+def _breaks(line: Line) -> list[Piece]:
+    """The pieces before which the line ends."""
+    if any("\n" in piece.text for piece in line.pieces):
+        return []  # a docstring's lines are its own
+    depths = _depths(line.pieces)
+    return next(filter(None, (rule(line, depths) for rule in RULES)), [])
+
+
+def _depths(found: list[Piece]) -> list[int]:
+    """How many brackets of this line are open around each piece; a bracket itself stands outside."""
+    depths, depth = [], 0
+    for piece in found:
+        depth = max(depth - piece.closes, 0)
+        depths.append(depth)
+        depth += piece.opens
+    return depths
+
+
+def _outside(line: Line, depths: list[int]) -> Group:
+    """Pieces that stand in no bracket of this line, but the first."""
+    return [(i, piece) for i, piece in enumerate(line.pieces) if i and not depths[i]]
+
+
+def _groups(line: Line, depths: list[int], body: bool) -> list[list[Piece]]:
+    """What stands inside each outermost pair of brackets, the closing one included."""
+    found, start = [], None
+    for i, piece in enumerate(line.pieces):
+        if depths[i]:
+            continue
+        if piece.opens and piece.body == body:
+            start = i
+        elif piece.closes and start is not None:
+            found.append((start, i))
+            start = None
+    return [line.pieces[start + 1 : end + 1] for start, end in found if end > start + 1]
+
+
+def _clause(line: Line, depths: list[int]) -> list[Piece]:
+    return [piece for _, piece in _outside(line, depths) if piece.role == "clause"][:1]
+
+
+def _else(line: Line, depths: list[int]) -> list[Piece]:
+    """The alternatives of `a if c else b`."""
+    words = [(i, piece) for i, piece in _outside(line, depths) if piece.text == "else" and piece.continues]
+    return [piece for i, piece in words if not (line.pieces[i - 1].body and line.pieces[i - 1].closes)]
+
+
+def _bodies(line: Line, depths: list[int]) -> list[Piece]:
+    """All one-line bodies of the line: each statement gets a line of its own."""
+    return [piece for group in _groups(line, depths, True) for piece in _statements(group)]
+
+
+def _statements(group: list[Piece]) -> list[Piece]:
+    depths = _depths(group)
+    after = [group[i + 1] for i, piece in enumerate(group) if piece.text == ";" and not depths[i]]
+    return [group[0], *after, group[-1]]
+
+
+def _links(line: Line, depths: list[int]) -> list[Piece]:
+    return [piece for _, piece in _outside(line, depths) if piece.text == "->"]
+
+
+def _list(line: Line, depths: list[int]) -> list[Piece]:
+    """The longest list of arguments or items: its content gets a line of its own."""
+    lists = [group for group in _groups(line, depths, False) if group[-1].listed]
+    longest = max(lists, key=lambda group: sum(len(piece.text) for piece in group), default=[])
+    return [longest[0], longest[-1]] if longest else []
+
+
+def _items(line: Line, depths: list[int]) -> list[Piece]:
+    """Inside brackets that are laid out over lines: each item gets its own."""
+    if not line.listed:
+        return []
+    commas = [i for i, piece in _outside(line, depths) if piece.text == ","]
+    return [line.pieces[i + 1] for i in commas if i + 1 < len(line.pieces)]
+
+
+RULES: tuple[Callable[[Line, list[int]], list[Piece]], ...] = (_clause, _else, _bodies, _links, _items, _list)

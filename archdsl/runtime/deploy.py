@@ -1,0 +1,172 @@
+"""A network and its weights -> the ONNX file that is shipped: passes, metadata, and weights written in a stream."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from archdsl.emit.onnx.model import skeleton, weights_as_inputs
+from archdsl.emit.onnx.tensors import Skeleton
+from archdsl.emit.onnx.versions import first_runtime
+from archdsl.emit.onnx.writer import External, save
+from archdsl.graph.costs import Costs, Totals, costs
+from archdsl.graph.graph import CheckedGraph
+from archdsl.language.diagnostics import error
+from archdsl.passes.counts import Comparison, compare_counts
+from archdsl.passes.pipeline import DEPLOYMENT, run_passes
+from archdsl.version import __version__
+
+#: Largest difference from PyTorch, over the largest output, that `prove` passes; folding rounds a few times more.
+TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What a file is to be like.
+
+    `batch`: None leaves it open. `inputs`: shapes without the batch that the inputs get after the passes. `external`:
+    whether weights go to a file of their own (`auto`: only above 2 GB). `with_weights`: False gives a skeleton, whose
+    weights are inputs. `labels`: names of the classes in their order. `metadata` joins the model's own.
+    """
+
+    passes: tuple[str, ...] = DEPLOYMENT
+    opset: int = 17
+    batch: int | None = None
+    inputs: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    external: External = "auto"
+    with_weights: bool = True
+    labels: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The files, and what is in them. `runtime`: the first onnxruntime that reads them, None if none is known to."""
+
+    files: tuple[Path, ...]
+    opset: int
+    ir_version: int
+    runtime: str | None
+    applied: tuple[str, ...]
+    counts: tuple[Comparison, ...]
+    nodes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A network after its passes: the model without weights, the weights, and what is to be said of it."""
+
+    frame: Skeleton
+    weights: Mapping[str, np.ndarray]
+    applied: tuple[str, ...]
+    counts: tuple[Comparison, ...]
+    deployed: CheckedGraph
+
+
+def prepare(
+    graph: CheckedGraph, weights: Mapping[str, np.ndarray], how: Deployment, counted: Costs | None = None
+) -> Prepared:
+    """Everything but reading the weights; raises `ArchError` of the passes and of `skeleton`, and `labels`.
+
+    `counted`: the graph's costs, if known.
+    """
+    _check_labels(graph, how.labels)
+    deployed = run_passes(graph, weights, how.passes, how.inputs)
+    before, after = (counted or costs(graph)).totals, costs(deployed.graph).totals
+    metadata = {**_metadata(before, after, deployed.applied, how.labels), **how.metadata}
+    frame = skeleton(deployed.graph, opset=how.opset, batch=how.batch, metadata=metadata)
+    return Prepared(frame, deployed.weights, deployed.applied, compare_counts(before, after), deployed.graph)
+
+
+def prove(
+    graph: CheckedGraph, weights: Mapping[str, np.ndarray], prepared: Prepared, how: Deployment, seed: int = 0
+) -> Prepared:
+    """Run the PyTorch module and the deployed model on the same random inputs; the model then carries the result.
+
+    Raises `ArchError` (`verify-differs`) where an output parts by more than `TOLERANCE` of its largest value.
+    """
+    from archdsl.runtime.verify import difference, draw_inputs, run_onnx, run_torch  # brings onnxruntime
+
+    batches = (1, 2, 5) if how.batch is None else (how.batch,)
+    if how.inputs:
+        message = "a model for other input sizes than the spec's cannot be compared with PyTorch"
+        raise error("verify-differs", message, help="leave out `--verify` or `--input`")
+    inputs = [draw_inputs(graph, batch, seed) for batch in batches]
+    theirs = run_torch(graph, weights, inputs)
+    ours = run_onnx(prepared.deployed, prepared.weights, inputs, how.opset)
+    found = [
+        difference(batch, output.name, left[output.name], right[output.name])
+        for batch, left, right in zip(batches, theirs, ours, strict=True)
+        for output in graph.deployed_outputs
+    ]
+    worst = max(found, key=lambda item: item.max_rel)
+    if not worst.max_rel <= TOLERANCE:
+        notes = (f"`{worst.tensor}`, batch {worst.batch}: max rel {worst.max_rel:.3g}",)
+        help = "`archdsl verify` names the first layer that parts"
+        raise error("verify-differs", f"PyTorch and ONNX differ by more than {TOLERANCE:g}", notes=notes, help=help)
+    proof = {
+        "against": "PyTorch", "archdsl": __version__, "batches": batches, "max_abs": max(f.max_abs for f in found),
+        "max_rel": worst.max_rel, "seed": seed, "tolerance": TOLERANCE,
+    }  # fmt: skip
+    prepared.frame.model.metadata_props.add(key="archdsl.verify", value=json.dumps(proof))
+    return prepared
+
+
+def deploy(
+    graph: CheckedGraph,
+    weights: Mapping[str, np.ndarray],
+    path: str | Path,
+    how: Deployment,
+    counted: Costs | None = None,
+) -> Written:
+    """Write the file, or a model and its data; at most one weight is in memory at a time where `weights` is lazy.
+
+    Raises `ArchError`: those of `prepare` and `archdsl.emit.onnx.writer.save`.
+    """
+    return write(prepare(graph, weights, how, counted), path, how)
+
+
+def write(prepared: Prepared, path: str | Path, how: Deployment) -> Written:
+    """The last step of `deploy`."""
+    frame = prepared.frame
+    if how.with_weights:
+        model, files = frame.model, save(frame.model, path, how.external, frame.pending(prepared.weights))
+    else:
+        model = weights_as_inputs(frame)
+        files = save(model, path, how.external)
+    return Written(
+        tuple(files),
+        how.opset,
+        model.ir_version,
+        first_runtime(how.opset),
+        prepared.applied,
+        prepared.counts,
+        len(model.graph.node),
+    )
+
+
+def _metadata(before: Totals, after: Totals, applied: tuple[str, ...], labels: tuple[str, ...]) -> dict[str, str]:
+    """What a file says of itself: what it computes for one sample, and as `archdsl.logical` what the spec has."""
+    found = {
+        "archdsl.params": str(after.params),
+        "archdsl.macs": str(after.macs),
+        "archdsl.flops": str(after.flops),
+        "archdsl.logical": json.dumps(asdict(before), sort_keys=True),
+        "archdsl.passes": ",".join(applied),
+    }
+    if labels:
+        found["archdsl.labels"] = json.dumps(labels, ensure_ascii=False)
+    return found
+
+
+def _check_labels(graph: CheckedGraph, labels: tuple[str, ...]) -> None:
+    sizes = {output.name: output.type.shape for output in graph.deployed_outputs}
+    if not labels or (len(labels),) in sizes.values():
+        return
+    shown = ", ".join(f"`{name}` {list(shape)}" for name, shape in sizes.items())
+    message = f"{len(labels)} labels are given, but no output has that many classes"
+    raise error("labels", message, notes=(f"outputs: {shown}",))
