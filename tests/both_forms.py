@@ -20,12 +20,13 @@ def declared(name: str) -> archdsl.Network:
 
 
 def assert_agreement(net: archdsl.Network) -> None:
-    """Outputs for one sample within the tolerance; they are numbers, and another input moves them ten times as far."""
+    """Each output for one sample within the tolerance; it is numbers, and another input moves them ten times as far."""
     weights, inputs = ordinary_weights(net), [draw_inputs(net.checked, 1, seed) for seed in (0, 1)]
-    [output] = net.checked.deployed_outputs
-    first, second = (found[output.name] for found in run_torch(net.checked, weights, inputs))
-    assert np.isfinite(first).all()
-    assert np.abs(first - second).max() > 10 * TOLERANCE * np.abs(first).max()
+    here, there = run_torch(net.checked, weights, inputs)
     [ours] = run_onnx(net.checked, weights, inputs[:1], opset=17)
-    if difference(1, output.name, first, ours[output.name]).max_rel > TOLERANCE:
-        raise AssertionError(verify(net.checked, weights, batches=(1,), tolerance=TOLERANCE).first_divergence)
+    for name in [output.name for output in net.checked.deployed_outputs]:
+        first, second = here[name], there[name]
+        assert np.isfinite(first).all()
+        assert np.abs(first - second).max() > 10 * TOLERANCE * np.abs(first).max()
+        if difference(1, name, first, ours[name]).max_rel > TOLERANCE:
+            raise AssertionError(verify(net.checked, weights, batches=(1,), tolerance=TOLERANCE).first_divergence)

@@ -53,10 +53,11 @@ KINDS = {
     "naturals": "whole number, 0 or more, or a list",
     "window": "whole number, 1 or more, a list, or `global`",
     "scales": "number above 0, or a list",
-    "padding": "whole number, 0 or more, a list, or a [padding word](language.md#padding)",
+    "padding": "whole number, 0 or more, a list, or a [padding word](language/expressions.md#padding)",
     "integers": "list of whole numbers",
+    "table": "list of lists of whole numbers, 0 or more",
     "choice": "one of its words",
-    "init": "[scheme](language.md#initialization)",
+    "init": "[scheme](language/weights.md#initialization)",
     "axis": "axis number",
     "axes": "axis number, or a list of them",
 }
@@ -99,7 +100,7 @@ and other names are the op's arguments.
 at opset 17, and at opset 20 where those differ.
 
 **Labels.** An op that *can own weights* gives its name to the label before it, also before weight-free layers
-([Labels and paths](language.md#labels-and-paths)).
+([Labels and paths](language/bodies.md#labels-and-paths)).
 """
 
 

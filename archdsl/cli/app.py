@@ -24,6 +24,7 @@ COMMANDS = (
     "bench",
     "profile",
     "list",
+    "fmt",
     "explain",
 )
 

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from archdsl.runtime.deploy import Prepared
     from archdsl.runtime.precision import Accuracy, Likeness
 
-MEGABYTE = 10**6
-
 
 def precision_options(command: options.Command) -> options.Command:
     """`--precision` and `--calibrate`."""
@@ -62,10 +60,13 @@ def show_accuracy(accuracy: Accuracy, initialized: bool) -> None:
     click.echo(f"{accuracy.precision} against fp32 on {samples[accuracy.basis]}:")
     for found in accuracy.outputs:
         click.echo(f"  {_line(found, accuracy.samples)}")
-    before, after = (size / MEGABYTE for size in accuracy.bytes)
-    click.echo(f"  {before:.1f} MB -> {after:.1f} MB")
+    click.echo(f"  {' -> '.join(map(_size, accuracy.bytes))}")
     if initialized:
         click.echo("  no --weights: the network is freshly initialized, so this says little about a trained one")
+
+
+def _size(bytes: int) -> str:
+    return f"{bytes / 10**6:.1f} MB" if bytes >= 10**6 else f"{bytes / 10**3:.1f} kB"
 
 
 def _line(found: Likeness, samples: int) -> str:

@@ -123,7 +123,7 @@ def _right_type(kind: str, value: object) -> bool:
     """A number out of range is another mistake than something that is no number at all."""
     if isinstance(value, bool) or kind in ("flag", "init"):
         return False
-    if kind in ("integers", "axis", "axes", "integer"):
+    if kind in ("integers", "axis", "axes", "integer", "table"):
         return False
     whole = isinstance(value, int) or (isinstance(value, float) and kind in ("scales", "number"))
     return whole or (isinstance(value, tuple) and kind in ("sizes", "naturals", "window", "padding", "scales"))
@@ -169,6 +169,12 @@ def _sizes(value: object, limits: Limits) -> int | tuple[int, ...] | None:
 def _naturals(value: object, limits: Limits) -> int | tuple[int, ...] | None:
     found = _natural(value, limits)
     return found if found is not None else _integers(value, _natural, limits)
+
+
+def _table(value: object, limits: Limits) -> object:
+    """A list of lists; an empty one says nothing."""
+    rows = [_integers(row, _natural, limits) for row in value] if isinstance(value, tuple) else [None]
+    return None if None in rows else tuple(rows)
 
 
 def _axes(value: object, limits: Limits) -> int | tuple[int, ...] | None:
@@ -242,6 +248,7 @@ _KINDS: dict[str, tuple[Callable[[object, Limits], object], str]] = {
     "scales": (_scales, "a number above 0, or a list of them"),
     "padding": (_padding, "a whole number of at least 0, a list of them, or `same`, `same_tf`, `valid`"),
     "integers": (lambda value, limits: _integers(value, _at_least(-(2**63)), limits), "a list of whole numbers"),
+    "table": (_table, "a list of lists of whole numbers of at least 0"),
     "choice": (lambda value, limits: value, "one of its choices"),
     "init": (_scheme, "an initialization scheme such as `he_normal` or `normal(std = 0.01)`"),
 }

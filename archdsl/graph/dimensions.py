@@ -39,8 +39,6 @@ class _Open:
 def input_shape(statement: s.InputStatement, here: Here) -> tuple[int, ...]:
     """The sizes of an input, as its statement says or as asked from outside; symbols are entered into the scope."""
     items = statement.shape.items
-    if not items:
-        raise error("bad-input-shape", "an input needs at least one axis besides the batch", statement.shape.span)
     asked = here.e.input_override.get(statement.name, (None,) * len(items))
     if len(asked) != len(items):
         message = f"`--input` gives `{statement.name}` {len(asked)} axes, but the network declares {len(items)}"

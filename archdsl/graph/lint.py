@@ -34,7 +34,7 @@ def _called(name: str, program: Program) -> Iterator[s.Call]:
     node = program.blocks.get(name) or program.networks[name]
     if isinstance(node, s.Variant):
         return iter((s.Call(node.base_span, node.base, node.base_span, None),))
-    own = {name for inner in walk((node.parameters, node.body)) for name in _bound(inner)}
+    own = {*OPS, *(name for inner in walk((node.parameters, node.body)) for name in _bound(inner))}
     return (call for call in calls_in(node.body) if call.name not in own or call.name in program.blocks)
 
 
@@ -59,8 +59,7 @@ def _cycle(start: str, program: Program, done: set[str]) -> list[s.Call]:
         if call.name in names:
             inside = [entry[2] for entry in trail[names.index(call.name) + 1 :]]
             return [*(c for c in inside if c is not None), call]
-        known = call.name in program.blocks or (call.name in program.networks and call.name not in OPS)
-        if known and call.name not in done:
+        if call.name in {**program.blocks, **program.networks} and call.name not in done:
             trail.append((call.name, _called(call.name, program), call))
     return []
 

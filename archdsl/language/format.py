@@ -19,9 +19,8 @@ def format_source(source: Source, limits: Limits) -> str:
     found = arrange(pieces(source, limits))
     while fold(split(found)):
         found = arrange(found)
-    text = render(split(found))
     first_line = source.text.partition("\n")[0]
-    return text.replace("\r\n", "\n").replace("\n", "\r\n") if first_line.endswith("\r") else text
+    return render(split(found), "\r\n" if first_line.endswith("\r") else "\n")
 
 
 def arrange(found: list[Piece]) -> list[Piece]:
@@ -62,12 +61,17 @@ def _join_gaps(gone: Piece, following: Piece) -> None:
 
 
 def _restrict(found: list[Piece]) -> None:
-    """Inside ( ), [ ] and maps a line ends beside the brackets, after a comma, or at an operator; in a label never."""
+    """Inside ( ), [ ] and maps a line ends beside the brackets, after a comma, or at an operator; in a label never.
+
+    No line begins with a comma, or with the `else` of `} else {`.
+    """
     open_: list[Piece] = []
     for before, piece in zip([Piece(""), *found], found, strict=False):
         inside = open_[-1] if open_ else None
         if piece.closes:
             open_.pop()
+        if piece.text in (",", ";") or (piece.text == "else" and before.body and before.closes):
+            piece.lines = 0
         if inside is not None and not inside.body:
             near = before.opens or before.text == "," or piece.closes
             operator = {before.text, piece.text} & OPERATORS and "sign" not in (before.role, piece.role)
@@ -110,9 +114,8 @@ def _commas(found: list[Piece]) -> list[Piece]:
 
 
 def _trim(before: Piece, piece: Piece) -> None:
-    """At most one blank line, none beside braces or inside a statement; `} else {` stands on one line."""
-    joined = piece.text in (",", ";") or (piece.text == "else" and before.body and before.closes)
-    most = 0 if joined else 1 if before.opens or piece.closes or piece.continues or not before.text else 2
-    gaps = [*piece.comments, piece]
-    for number, gap in enumerate(gaps):
-        gap.lines = min(gap.lines, most if number == 0 or most < 2 else 2)
+    """At most one blank line; none beside brackets or inside a statement."""
+    most = 1 if before.opens or piece.closes or piece.continues or not before.text else 2
+    for number, comment in enumerate(piece.comments):
+        comment.lines = min(comment.lines, 2 if number else most)
+    piece.lines = min(piece.lines, 2 if piece.comments else most)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 
-from archdsl.language.format_pieces import Comment, Piece
+from archdsl.language.format_pieces import Piece
 
 WIDTH = 120
 INDENT = 4
@@ -111,10 +111,10 @@ def _comments(piece: Piece, indent: int, lines: list[Line]) -> None:
             lines.append(Line(indent, [], comment.text, comment.lines > 1))
 
 
-def render(lines: list[Line]) -> str:
-    """The text, each line with its end; a blank line where one is due."""
+def render(lines: list[Line], end: str) -> str:
+    """The text, each line with its `end`; a blank line where one is due."""
     texts = _aligned(lines)
-    return "".join(("\n" if line.blank else "") + text + "\n" for line, text in zip(lines, texts, strict=True))
+    return "".join(end * line.blank + text + end for line, text in zip(lines, texts, strict=True))
 
 
 def column(texts: list[str]) -> int:

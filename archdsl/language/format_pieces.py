@@ -16,7 +16,9 @@ OPENERS, CLOSERS = frozenset("([{"), frozenset(")]}")
 CLAUSES = frozenset({"expect", "origin", "training", "preprocess", "because"})
 #: where a line starts with one of these, it continues the statement before it (CONTINUATION of the grammar)
 CONTINUING = frozenset({"->", "expect", "training", "preprocess", "from", "because", "else"})
-OPERATORS = frozenset({"+", "-", "*", "/", "//", "%", "**", "==", "!=", "<=", ">=", "<", ">", "and", "or", "if", "else"})
+OPERATORS = frozenset(
+    {"+", "-", "*", "/", "//", "%", "**", "==", "!=", "<=", ">=", "<", ">", "and", "or", "if", "else"}
+)
 WIDE = re.compile(r"[ \t]{2,}\Z")
 
 

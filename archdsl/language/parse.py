@@ -22,6 +22,7 @@ from archdsl.version import __version__
 
 CLOSING = {"LPAR": ")", "LSQB": "]", "LBRACE": "}"}
 CLOSERS = {"RPAR": ")", "RSQB": "]", "RBRACE": "}"}
+ITEM_WORDS = frozenset({"BLOCK", "NETWORK", "PUBLISHED", "USE"})
 ITEM = re.compile(r"^(?:block|network|published|use|let)\b", re.MULTILINE)
 MOST_ERRORS = 20
 
@@ -45,6 +46,8 @@ class Newlines:
             inside = bool(self.open) and self.open[-1].type != "LBRACE"
             if token.type == "_NEWLINE" and (inside or previous == "COMMA"):
                 continue  # nothing can end after a comma
+            if self.open and token.type in ITEM_WORDS:
+                token.type = "NAME"  # no item begins in a body: `block{i}: ...` is a label there, on a new line too
             previous = token.type
             yield token
 
@@ -105,7 +108,8 @@ def tokens(source: Source, limits: Limits) -> tuple[list[Token], Tree[Token]]:
     parse(source, limits)
     interactive = _parser()[0].parse_interactive(source.text)
     found = [token for token in interactive.iter_parse() if token.type != "_NEWLINE"]
-    return found, interactive.feed_eof()
+    tree: Tree[Token] = interactive.feed_eof()  # type: ignore[no-untyped-call]
+    return found, tree
 
 
 def _every_item(source: Source, limits: Limits) -> list[Diagnostic]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from archdsl.ops.axes import across, position
+from archdsl.ops.axes import across, need_channels, position
 from archdsl.ops.base import Global, Init, Op, ShapeError, TensorType, Weight, only, op, param
 
 
@@ -43,6 +43,11 @@ class PReLU(_Elementwise):
     start: float = param("number", 0.25, doc="value of the weight before training")
 
     weighted: ClassVar[bool] = True
+
+    def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
+        if self.per_channel:
+            need_channels(self.name, only(inputs))
+        return (only(inputs),)
 
     def weights(self, inputs: tuple[TensorType, ...]) -> tuple[Weight, ...]:
         count = only(inputs).shape[0] if self.per_channel else 1

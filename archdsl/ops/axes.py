@@ -13,6 +13,8 @@ def position(value: TensorType, axis: int, argument: str = "axis") -> int:
         return axis - 1
     if -rank <= axis <= -1:
         return rank + axis
+    if rank == 0:
+        raise _no_axis(f"axis {axis} does not exist: {value} is one number for each sample", "axis-range", argument)
     names = ", ".join(f"{number} is {name}" for number, name in enumerate(axis_names(rank), 1))
     if axis in (0, -rank - 1):
         raise ShapeError(
@@ -29,6 +31,16 @@ def position(value: TensorType, axis: int, argument: str = "axis") -> int:
         argument=argument,
         notes=(f"of {value}, {names}",),
     )
+
+
+def need_channels(name: str, value: TensorType) -> None:
+    """Refuse a single number for each sample, which has no axis that could be the channels."""
+    if not value.shape:
+        raise _no_axis(f"`{name}` needs channels or features, but its input is {value}", "rank-mismatch")
+
+
+def _no_axis(message: str, code: str, argument: str | None = None) -> ShapeError:
+    return ShapeError(code, message, argument=argument, help="put `reshape([1])` before it: [N] becomes [N, 1]")
 
 
 def across(first: int) -> Global | None:

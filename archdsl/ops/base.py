@@ -28,6 +28,7 @@ ParameterKind = Literal[
     "scales",  # number > 0, or a list of them, one per spatial axis
     "padding",  # natural, list of naturals, or `same`, `same_tf`, `valid` (held as strings)
     "integers",  # list of integers
+    "table",  # list of lists of integers >= 0
     "choice",  # one of the field's `choices`
     "init",  # an initialization scheme
     "axis",  # axis number as PyTorch and ONNX count: 0 is the batch, 1 the channels, -1 the last

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from archdsl.ops.axes import position
+from archdsl.ops.axes import need_channels, position
 from archdsl.ops.base import (
     GLOBAL,
     ONES,
@@ -64,6 +64,7 @@ class PadChannels(Op):
     after: int = param("natural", 0, doc="channels of zeros behind")
 
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
+        need_channels(self.name, only(inputs))
         channels, *rest = only(inputs).shape
         return (TensorType((self.before + channels + self.after, *rest), only(inputs).dtype),)
 
@@ -78,6 +79,7 @@ class Affine(Op):
     weighted: ClassVar[bool] = True
 
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
+        need_channels(self.name, only(inputs))
         return (only(inputs),)
 
     def weights(self, inputs: tuple[TensorType, ...]) -> tuple[Weight, ...]:

@@ -7,11 +7,17 @@ from typing import ClassVar
 
 from archdsl.ops.base import DEFAULT, Init, Op, ShapeError, TensorType, Weight, Window, axis_names, only, op, param
 from archdsl.ops.geometry import Geometry, Padding, Sizes, resolve
+from archdsl.ops.stored import NORM_DOC, NORMS, Table, check_table, connections, weights_of
 
 
 @op("conv")
 class Conv(Op):
-    """Cross-correlation `[C, ...] -> [out, ...]`, as `torch.nn.Conv1d`, `Conv2d` and `Conv3d` by the input's rank."""
+    """Cross-correlation `[C, ...] -> [out, ...]`, as `torch.nn.Conv1d`, `Conv2d` and `Conv3d` by the input's rank.
+
+    With `table`, which lists for each output channel the input channels that it sees, there are weights for these
+    connections only, `[connections, *kernel]` in the table's order (the maps C3 of LeCun et al., 1998). With `norm`
+    the weight is stored as `torch.nn.utils.parametrizations` stores it, and computed anew in each step of training.
+    """
 
     out: int = param("count", doc="output channels")
     kernel: Sizes = param("sizes", doc="kernel size")
@@ -22,9 +28,13 @@ class Conv(Op):
     bias: bool = param("flag", True, doc="add a learned number to each output channel")
     init: Init = param("init", DEFAULT, doc="initialization of the weight")
     bias_init: Init = param("init", DEFAULT, doc="initialization of the bias")
+    norm: str = param("choice", "none", choices=NORMS, doc=NORM_DOC)
+    table: Table = param("table", (), doc="input channels of each output channel; all of them if empty")
 
     weighted: ClassVar[bool] = True
     counts_depth: ClassVar[bool] = True
+    #: axis of the weight that counts the rows of the matrix it is
+    rows: ClassVar[int] = 0
 
     def geometry(self, inputs: tuple[TensorType, ...]) -> Geometry:
         """The window resolved against the input."""
@@ -36,15 +46,19 @@ class Conv(Op):
         value = only(inputs)
         geometry = self.geometry(inputs)
         check_groups(value.shape[0], self.out, self.groups)
+        if self.table:
+            check_table(self.table, value.shape[0], self.out, self.groups, self.norm)
         return (TensorType((self.out, *geometry.output), value.dtype),)
 
     def weights(self, inputs: tuple[TensorType, ...]) -> tuple[Weight, ...]:
         channels = only(inputs).shape[0] // self.groups
-        return kernel_weights(self, self.out, channels, self.geometry(inputs).kernel)
+        return kernel_weights(self, channels, self.geometry(inputs).kernel)
 
     def macs(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> int:
-        per_element = only(inputs).shape[0] // self.groups * math.prod(self.geometry(inputs).kernel)
-        return per_element * outputs[0].elements
+        area = math.prod(self.geometry(inputs).kernel)
+        if self.table:
+            return connections(self.table) * area * math.prod(outputs[0].spatial)
+        return only(inputs).shape[0] // self.groups * area * outputs[0].elements
 
     def elementwise_ops(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> int:
         return outputs[0].elements if self.bias else 0
@@ -101,12 +115,15 @@ class Depthwise(Op):
         return self.conv(inputs).arithmetic(inputs)
 
 
-def kernel_weights(conv: Conv, out: int, channels: int, kernel: tuple[int, ...]) -> tuple[Weight, ...]:
-    """Weight `[out, channels, *kernel]` and bias `[out]`; fans as `torch.nn.init` counts them."""
-    fan_in, fan_out = channels * math.prod(kernel), out * math.prod(kernel)
-    weight = Weight("weight", (out, channels, *kernel), conv.init, fan_in=fan_in, fan_out=fan_out)
-    bias = Weight("bias", (out,), conv.bias_init, fan_in=fan_in, fan_out=fan_out)
-    return (weight, bias) if conv.bias else (weight,)
+def kernel_weights(conv: Conv, channels: int, kernel: tuple[int, ...]) -> tuple[Weight, ...]:
+    """Weight `[out, channels, *kernel]` and bias `[out]`; fans as `torch.nn.init` counts them, at most as connected."""
+    shape: tuple[int, ...] = (conv.out, channels)
+    if conv.table:
+        shape, channels = (connections(conv.table),), max(map(len, conv.table))
+    fan_in, fan_out = channels * math.prod(kernel), conv.out * math.prod(kernel)
+    weight = Weight("weight", (*shape, *kernel), conv.init, fan_in=fan_in, fan_out=fan_out)
+    bias = Weight("bias", (conv.out,), conv.bias_init, fan_in=fan_in, fan_out=fan_out)
+    return weights_of(weight, bias if conv.bias else None, conv.norm)
 
 
 def need_image(name: str, value: TensorType) -> None:

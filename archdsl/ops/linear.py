@@ -4,23 +4,31 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from archdsl.ops.axes import need_channels
 from archdsl.ops.base import DEFAULT, GLOBAL, Global, Init, Op, ShapeError, TensorType, Weight, only, op, param
+from archdsl.ops.stored import NORM_DOC, NORMS, weights_of
 
 
 @op("linear")
 class Linear(Op):
-    """`x W^T + b` on the last axis, `[F] -> [out]` or `[T, F] -> [T, out]`, as `torch.nn.Linear`."""
+    """`x W^T + b` on the last axis, `[F] -> [out]` or `[T, F] -> [T, out]`, as `torch.nn.Linear`.
+
+    `norm` is that of [`conv`](#conv).
+    """
 
     out: int = param("count", doc="output features")
     bias: bool = param("flag", True, doc="add a learned number to each output feature")
     init: Init = param("init", DEFAULT, doc="initialization of the weight")
     bias_init: Init = param("init", DEFAULT, doc="initialization of the bias")
+    norm: str = param("choice", "none", choices=NORMS, doc=NORM_DOC)
 
     weighted: ClassVar[bool] = True
     counts_depth: ClassVar[bool] = True
+    rows: ClassVar[int] = 0
 
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
         value = only(inputs)
+        need_channels(self.name, value)
         if len(value.shape) > 2:
             raise _too_many_axes(value)
         return (TensorType((*value.shape[:-1], self.out), value.dtype),)
@@ -29,7 +37,7 @@ class Linear(Op):
         features = only(inputs).shape[-1]
         weight = Weight("weight", (self.out, features), self.init, fan_in=features, fan_out=self.out)
         bias = Weight("bias", (self.out,), self.bias_init, fan_in=features, fan_out=self.out)
-        return (weight, bias) if self.bias else (weight,)
+        return weights_of(weight, bias if self.bias else None, self.norm)
 
     def macs(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> int:
         return only(inputs).shape[-1] * outputs[0].elements

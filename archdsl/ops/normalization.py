@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from archdsl.ops.axes import across
+from archdsl.ops.axes import across, need_channels
 from archdsl.ops.base import ONES, ZEROS, Global, Op, ShapeError, TensorType, Weight, only, op, param
 from archdsl.ops.convolution import need_image
 
@@ -25,6 +25,7 @@ class BatchNorm(Op):
 
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
         value = only(inputs)
+        need_channels(self.name, value)
         if len(value.shape) > 4:
             raise _too_many_axes(self.name, value)
         _check_eps(self.eps)
@@ -119,6 +120,7 @@ class GroupNorm(Op):
 
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
         value = only(inputs)
+        need_channels(self.name, value)
         channels = value.shape[0]
         if channels % self.groups:
             raise _uneven_groups(channels, self.groups)

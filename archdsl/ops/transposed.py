@@ -11,6 +11,7 @@ from typing import ClassVar
 from archdsl.ops.base import DEFAULT, Init, Op, ShapeError, TensorType, Weight, Window, only, op, param, per_axis
 from archdsl.ops.convolution import check_groups, need_image
 from archdsl.ops.geometry import Padding, Pair, Sizes, resolve_padding
+from archdsl.ops.stored import NORM_DOC, NORMS, weights_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,8 @@ class Spread:
         cut = f" - 2*{begin}" if begin == end else f" - {begin} - {end}"
         cut = "" if begin == end == 0 else cut
         reach = f"{dilation}*({kernel} - 1) + 1" if dilation != 1 else f"{kernel}"
-        extra = f" + {self.extra[axis]}" if self.extra[axis] else ""
+        more = self.extra[axis]
+        extra = f" - {-more}" if more < 0 else f" + {more}" if more else ""
         return f"({self.input[axis]} - 1)*{self.stride[axis]} + {reach}{cut}{extra} = {self.output[axis]}"
 
 
@@ -68,7 +70,8 @@ class Deconv(Op):
     Each input element is spread over a window of the output; overlaps add up. `pad` cuts off the result what a
     convolution's padding would have added, and `output_pad` lengthens its end. With `same` and `same_tf` the output
     is `stride` times as long as the input. `trainable = false` holds the weights as they are loaded or drawn, as the
-    fixed bilinear upsampling of Long et al. (2015) does with `init = bilinear, bias = false`.
+    fixed bilinear upsampling of Long et al. (2015) does with `init = bilinear, bias = false`. `norm` is that of
+    [`conv`](#conv); by `weight`, as PyTorch's default has it, of each input channel.
     """
 
     out: int = param("count", doc="output channels")
@@ -82,9 +85,11 @@ class Deconv(Op):
     init: Init = param("init", DEFAULT, doc="initialization of the weight")
     bias_init: Init = param("init", DEFAULT, doc="initialization of the bias")
     trainable: bool = param("flag", True, doc="training changes the weights")
+    norm: str = param("choice", "none", choices=NORMS, doc=NORM_DOC)
 
     weighted: ClassVar[bool] = True
     counts_depth: ClassVar[bool] = True
+    rows: ClassVar[int] = 1
 
     def spread(self, inputs: tuple[TensorType, ...]) -> Spread:
         """The window resolved against the input; raises `ShapeError`."""
@@ -116,7 +121,7 @@ class Deconv(Op):
         fans = {"fan_in": self.out // self.groups * area, "fan_out": channels * area, "trainable": self.trainable}
         weight = Weight("weight", (channels, self.out // self.groups, *kernel), self.init, **fans)  # type: ignore[arg-type]
         bias = Weight("bias", (self.out,), self.bias_init, **fans)  # type: ignore[arg-type]
-        return (weight, bias) if self.bias else (weight,)
+        return weights_of(weight, bias if self.bias else None, self.norm, self.rows)
 
     def macs(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> int:
         """Every input element meets the whole kernel, what `pad` cuts off included."""
@@ -136,9 +141,9 @@ class Deconv(Op):
 class Unpool(Op):
     """Each element of `[C, ...]` put back to where a max pooling found it, zeros elsewhere, as `torch.nn.MaxUnpool2d`.
 
-    `indices` are those of `maxpool(..., indices = true)` with the same arguments. The result is as long as the shortest
-    input of such a pooling, or as `like`, whose values do not matter. Where pooling windows overlap and two elements
-    belong to one place, one of them is lost.
+    `indices` are those of `maxpool(..., indices = true)` with the same arguments. The result is as long as the windows
+    reach, or as `like`, whose values do not matter: what was pooled, if windows left an end out or, in ceil mode, ran
+    past it. Where windows overlap and two elements belong to one place, one of them is lost.
     """
 
     kernel: Sizes = param("sizes", doc="window size of the pooling")
@@ -247,11 +252,11 @@ def _nothing_left(spread: Spread) -> ShapeError:
 
 
 def _like(other: TensorType, least: tuple[int, ...], stride: tuple[int, ...]) -> tuple[int, ...]:
-    """The spatial sizes of `like`, each one that the pooling would have brought to the input's."""
+    """The sizes of `like`, which such a pooling brings to the input's: longer ones, and in ceil mode shorter ones."""
     fits = len(other.spatial) == len(least) and all(
-        size <= found < size + step for size, found, step in zip(least, other.spatial, stride, strict=True)
+        size - step < found < size + step for size, found, step in zip(least, other.spatial, stride, strict=True)
     )
     if fits:
         return other.spatial
-    ranges = " by ".join(f"{size} to {size + step - 1}" for size, step in zip(least, stride, strict=True))
+    ranges = " by ".join(f"{size - step + 1} to {size + step - 1}" for size, step in zip(least, stride, strict=True))
     raise ShapeError("operand-shape", f"`unpool` to the size of {other}, but such a pooling comes from {ranges}")

@@ -8,6 +8,7 @@ from archdsl.ops.linear import Linear
 from archdsl.ops.transposed import Deconv
 from archdsl.passes.absorb import Host, Map, follow, map_of, precede
 from archdsl.passes.draft import Draft
+from archdsl.weights.stored import is_plain
 
 
 def fold(draft: Draft, layer: Layer) -> None:
@@ -27,7 +28,7 @@ def fold(draft: Draft, layer: Layer) -> None:
 
 def _can_take(draft: Draft, layer: Layer, host: Layer, does: Map) -> bool:
     """A linear layer on a sequence `[T, F]` works on the last axis, everyone else on the first, as the map does."""
-    if not isinstance(host.op, Host) or not draft.owns(host) or layer.loop != host.loop:
+    if not isinstance(host.op, Host) or not draft.owns(host) or layer.loop != host.loop or not is_plain(host.op):
         return False
     sequence = isinstance(host.op, Linear) and len(host.input_types[0].shape) > 1
     return does.uniform or not sequence

@@ -15,6 +15,7 @@ from archdsl.ops.pooling import AdaptiveAvgPool, AdaptiveMaxPool
 from archdsl.ops.shaping import Flatten, Reshape
 from archdsl.passes.draft import Draft, Pair, Weights
 from archdsl.weights.lazy import Make
+from archdsl.weights.stored import is_plain
 
 ANY_SIZE = 5  # of a map on which ops are tried
 
@@ -91,7 +92,7 @@ def _on_map(draft: Draft, layer: Layer, types: tuple[TensorType, ...]) -> Op | N
     if layer.loop:
         return None
     if isinstance(layer.op, Linear):
-        return _convolution(layer.op, types[0]) if draft.owns(layer) else None
+        return _convolution(layer.op, types[0]) if draft.owns(layer) and is_plain(layer.op) else None
     if any(math.prod(value.spatial) != 1 for value in types):
         return None
     op = replace(layer.op, axis=1) if getattr(layer.op, "axis", 1) == -1 else layer.op

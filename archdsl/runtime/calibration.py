@@ -49,7 +49,7 @@ def read_samples(folder: str | Path, inputs: Sequence[Input]) -> Samples:
     Raises `ArchError` (`calibration`).
     """
     files = _files(Path(folder), inputs)
-    each = sum(math.prod(node.type.shape) * 4 for node in inputs)
+    each = sum(math.prod(map(int, node.type.shape)) * 4 for node in inputs)
     chosen = _spread(files, min(MOST_SAMPLES, max(2 * HELD_BACK, MOST_BYTES // each)))
     found, skipped = [], []
     for path in chosen:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
@@ -22,6 +21,7 @@ from archdsl.language.diagnostics import error
 from archdsl.runtime.bound import run_once
 from archdsl.runtime.calibration import Feed, Samples
 from archdsl.runtime.deploy import Prepared
+from archdsl.runtime.scratch import scratch
 from archdsl.runtime.session import open_session
 from archdsl.runtime.verify import difference, draw_inputs
 
@@ -135,8 +135,8 @@ def _compare(
 
     `trial` gives the results that are compared: those that the lower one has where it is at home.
     """
-    with tempfile.TemporaryDirectory(prefix="archdsl-") as folder:
-        before, after, tried = (_saved(item, Path(folder) / str(i)) for i, item in enumerate((model, lower, trial)))
+    with scratch() as folder:
+        before, after, tried = (_saved(item, folder / str(i)) for i, item in enumerate((model, lower, trial)))
         onnx.checker.check_model(str(after[0]), full_check=True)
         run_once(open_session(after[0]), feeds[0], after[0].name)
         sessions = [(open_session(files[0]), files[0]) for files in (before, tried)]

@@ -1,25 +1,23 @@
 """An ONNX model of 32-bit floats -> 8-bit integers, by onnxruntime's static quantizer.
 
-The settings are those that measured best on processors with 8-bit dot products (VNNI), over the torchvision
-classifiers with statistics of noise, of photographs, and briefly trained:
+The settings are those that measured best on a processor with 8-bit dot products (VNNI), for torchvision's googlenet and
+resnet50 with statistics of noise and of photographs, and for a briefly trained googlenet:
 
 - Activations are unsigned and asymmetric, weights signed and symmetric, one scale for each channel: onnxruntime has
   fast kernels for just this pair (signed activations ran at half the speed). One scale for the whole weight, or 7 bits
-  (`reduce_range`), doubled the error and saved no time.
+  (`reduce_range`), nearly doubled the error and saved no time.
 - Ranges are the least and the largest value seen: cutting off rare ones (percentiles, entropy) was no better, or worse.
-- Results of fully connected layers stay floats, and so does what comes after the last layer with weights: scores in 256
-  steps cost more accuracy than all other layers together, and floats there cost no time.
-- The first convolution is quantized: leaving it out gained a little accuracy for a third of the speed.
+- Results of fully connected layers stay floats, and so does what comes after the last layer with weights: in the
+  trained network scores in 256 steps cost more than all other layers together, and floats there cost no time.
+- The first convolution is quantized: leaving it out gained a little accuracy for up to a third of the speed.
 """
 
 from __future__ import annotations
 
 import logging
-import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -28,6 +26,7 @@ from onnx import ModelProto
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from archdsl.emit.onnx.writer import save
+from archdsl.runtime.scratch import scratch
 
 #: ops whose weights are most of a network
 HEAVY = ("Conv", "ConvTranspose", "Gemm", "MatMul")
@@ -45,8 +44,8 @@ def quantized(model: ModelProto, feeds: Iterable[Mapping[str, np.ndarray]]) -> M
 
     `feeds` give one run each, the batch included. Equal arguments give equal bytes on one machine.
     """
-    with tempfile.TemporaryDirectory(prefix="archdsl-") as name, _silence():
-        source, target = Path(name) / "float.onnx", Path(name) / "integer.onnx"
+    with scratch() as folder, _silence():
+        source, target = folder / "float.onnx", folder / "integer.onnx"
         save(_marked(model), source)
         quantize_static(
             str(source),

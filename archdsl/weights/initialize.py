@@ -15,12 +15,13 @@ from archdsl.language.diagnostics import error
 from archdsl.ops.base import Weight
 from archdsl.ops.schemes import SCHEMES, Numbers
 from archdsl.weights.lazy import Lazy, Make
+from archdsl.weights.stored import BEGINNINGS
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.random import Generator
 
-    from archdsl.graph.graph import Graph
+    from archdsl.graph.graph import Graph, Layer
 
 Draw = Callable[["Generator", Weight, Numbers], "np.ndarray"]
 
@@ -41,15 +42,28 @@ def lazy_initialize(graph: Graph, seed: int = 0, without: Collection[str] = ()) 
         for weight in layer.weights:
             key = layer.key(weight)
             if key not in makers and key not in without:  # else a shared module, or one that is given
-                makers[key] = partial(_drawn, weight, key, seed)
+                stored = weight.init.scheme in BEGINNINGS
+                makers[key] = partial(_begun, layer, weight, seed) if stored else partial(_drawn, weight, key, seed)
     return Lazy(makers)
 
 
 def _drawn(weight: Weight, key: str, seed: int) -> np.ndarray:
+    return draw(weight, _generator(key, seed), key)
+
+
+def _generator(key: str, seed: int) -> Generator:
     from numpy.random import SFC64, Generator, SeedSequence
 
-    sequence = SeedSequence((seed, zlib.crc32(key.encode())))
-    return draw(weight, Generator(SFC64(sequence)), key)
+    return Generator(SFC64(SeedSequence((seed, zlib.crc32(key.encode())))))
+
+
+def _begun(layer: Layer, weight: Weight, seed: int) -> np.ndarray:
+    """What is stored besides a weight: made of that weight as it is drawn; both singular vectors come out of one run."""
+    (source,) = (other for other in layer.weights if ".original" in other.name and other.init.scheme not in BEGINNINGS)
+    drawn, key = _drawn(source, layer.key(source), seed), layer.key(source)
+    begin = BEGINNINGS[weight.init.scheme]
+    found = begin(drawn, layer.op.rows, _generator(f"{key}/vectors", seed))  # type: ignore[attr-defined]
+    return found.astype(weight.dtype)
 
 
 def draw(weight: Weight, generator: Generator, key: str) -> np.ndarray:

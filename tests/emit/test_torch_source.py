@@ -98,7 +98,7 @@ def test_repeats_collapse_from_three_on() -> None:
     def chain(count: int) -> str:
         return source_of(f"network n {{ input x: [4, 8, 8]; repeat {count} {{ conv(4, 1) -> relu }} }}")
 
-    pair = "nn.Conv2d(4, 4, 1), nn.ReLU()"
+    pair = "nn.Conv2d(4, 4, 1), nn.ReLU(inplace=True)"
     assert chain(2).count("nn.Conv2d(4, 4, 1)") == 2
     assert f"super().__init__(*[layer for _ in range(3) for layer in ({pair})])" in chain(3)
     grown = source_of("network n { input x: [4, 8, 8]; for c in [4, 4, 4, 8, 8, 8, 8] { conv(c, 1) } }")

@@ -19,7 +19,7 @@ NETWORKS = {
     "segnet": """
     input image: [3, 22, 13]
     conv(4, 3, pad = 1); batchnorm -> relu
-    pool1: maxpool(2, indices = true, ceil = false)
+    pool1: maxpool(2, indices = true, ceil = true)
     middle: conv(6, 3, pad = 1) -> relu
     pool2: maxpool(3, stride = 2, pad = 1, indices = true)
     deep: conv(6, 3, pad = 1) -> relu

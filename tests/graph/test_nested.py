@@ -83,3 +83,9 @@ def test_networks_of_other_files_can_be_used(tmp_path: Path) -> None:
     net = archdsl.load(tmp_path / "main.arch")
     assert net.name == "main"
     assert [output.name for output in net.checked.outputs] == ["output"]
+
+
+def test_a_network_may_have_the_name_of_an_op_that_it_is_made_of() -> None:
+    """The op goes first, so nothing contains itself."""
+    net = compiled("network lstm { input x: [T, 4]; a: lstm(8) -> relu }")
+    assert [layer.op.name for layer in net.checked.layers] == ["lstm", "relu"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from archdsl.emit.onnx.rules import Site, rule
+from archdsl.emit.onnx.stored import plain_weight
 from archdsl.ops.base import TensorType
 from archdsl.ops.convolution import Conv, Depthwise
 from archdsl.ops.geometry import Geometry
@@ -18,7 +19,7 @@ def end_to_end(geometry: Geometry) -> tuple[int, ...]:
 @rule(Conv)
 def conv(site: Site, op: Conv) -> None:
     geometry = op.geometry(site.layer.input_types)
-    inputs = [site.input, site.weight("weight")]
+    inputs = [site.input, plain_weight(site, op)]
     if op.bias:
         inputs.append(site.weight("bias"))
     site.final(
@@ -40,7 +41,7 @@ def depthwise(site: Site, op: Depthwise) -> None:
 @rule(Linear)
 def linear(site: Site, op: Linear) -> None:
     """`[F]` is one Gemm; `[T, F]` multiplies by the transposed weight, which a runtime folds once."""
-    weight = site.weight("weight")
+    weight = plain_weight(site, op)
     if len(site.type.shape) == 1:
         inputs = [site.input, weight] + ([site.weight("bias")] if op.bias else [])
         return site.final("Gemm", inputs, transB=1)

@@ -16,8 +16,6 @@ from archdsl.ops.base import TensorType
 from archdsl.ops.dims import symbolic
 from archdsl.ops.regions import Anchors, BoxDecode, RoIAlign, RoIPool
 
-#: The boxes of all samples, as a size.
-ALL = "N*R"
 #: From the next on, onnxruntime has neither RoiAlign nor MaxRoiPool on a CPU.
 LAST_OPSET = 21
 #: RoiAlign takes a choice of coordinates from here on.
@@ -41,11 +39,17 @@ def roi_align(site: Site, op: RoIAlign) -> None:
 def roi_pool(site: Site, op: RoIPool) -> None:
     """A box of MaxRoiPool begins with the number of its sample."""
     boxes, samples = _all_boxes(site)
-    column = loose(site, "Unsqueeze", [samples, site.constant("last", (1,))], "sample_column", (ALL, 1))
-    numbers = loose(site, "Cast", [column], "sample_numbers", (ALL, 1), "float32", to=TensorProto.FLOAT)
-    rois = loose(site, "Concat", [numbers, boxes], "rois", (ALL, 5), "float32", axis=1)
+    every = _every(site)
+    column = loose(site, "Unsqueeze", [samples, site.constant("last", (1,))], "sample_column", (every, 1))
+    numbers = loose(site, "Cast", [column], "sample_numbers", (every, 1), "float32", to=TensorProto.FLOAT)
+    rois = loose(site, "Concat", [numbers, boxes], "rois", (every, 5), "float32", axis=1)
     attributes: dict[str, AttributeValue] = {"pooled_shape": op.sizes(), "spatial_scale": float(op.scale)}
     _by_sample(site, "MaxRoiPool", [site.inputs[0], rois], attributes)
+
+
+def _every(site: Site) -> str:
+    """The boxes of all samples, as a size."""
+    return f"N*({site.layer.input_types[1].shape[0]})"
 
 
 def _all_boxes(site: Site) -> tuple[str, str]:
@@ -53,19 +57,20 @@ def _all_boxes(site: Site) -> tuple[str, str]:
     if site.opset > LAST_OPSET:
         raise Unsupported(f"onnxruntime has no `{site.layer.op.name}` beyond opset {LAST_OPSET}")
     source, boxes = site.inputs[1], site.layer.input_types[1]
-    flat = loose(site, "Reshape", [source, site.constant("box_shape", (-1, 4))], "boxes", (ALL, 4), "float32")
+    every = _every(site)
+    flat = loose(site, "Reshape", [source, site.constant("box_shape", (-1, 4))], "boxes", (every, 4), "float32")
     both = sizes_of(site, source, boxes, 0, 2, "box_counts")
     first = site.constant("first", 0)
     batch = loose(site, "Gather", [both, first], "batch", ())
     numbers = loose(site, "Range", [first, batch, site.constant("step", 1)], "range", ("N",))
     column = loose(site, "Unsqueeze", [numbers, site.constant("column", (1,))], "range_column", ("N", 1))
     spread = site.node("Expand", [column, both], "sample_of_box", TensorType(boxes.shape[:1], "int64"))
-    return flat, loose(site, "Reshape", [spread, site.constant("flat", (-1,))], "samples", (ALL,))
+    return flat, loose(site, "Reshape", [spread, site.constant("flat", (-1,))], "samples", (every,))
 
 
 def _by_sample(site: Site, op_type: str, inputs: list[str], attributes: dict[str, AttributeValue]) -> None:
     """What the operator makes of all boxes, `[N*R, C, h, w]`, as `[N, R, C, h, w]`."""
-    shape: tuple[int | str, ...] = (ALL, *site.result.shape[1:])
+    shape: tuple[int | str, ...] = (_every(site), *site.result.shape[1:])
     regions = loose(site, op_type, inputs, "regions", shape, site.result.dtype, **attributes)
     if not symbolic(site.result.shape):
         return site.final("Reshape", [regions, site.constant("shape", (-1, *site.result.shape))])

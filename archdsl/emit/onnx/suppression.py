@@ -9,8 +9,10 @@ from archdsl.emit.onnx.sizes import joined, loose, sizes_of
 from archdsl.ops.base import TensorType
 from archdsl.ops.regions import NMS, Take
 
-#: How many boxes are kept in all, which is known only when the model runs.
-KEPT = "kept"
+
+def _kept(site: Site) -> str:
+    """How many boxes are kept in all, as a size: known only when the model runs, and of this layer alone."""
+    return f"{site.layer.path}/kept_boxes"
 
 
 @rule(NMS)
@@ -20,6 +22,7 @@ def nms(site: Site, op: NMS) -> None:
     Their order within a class is where they go in a table of -1.
     """
     boxes, scores = site.inputs
+    kept = _kept(site)
     kinds = site.layer.input_types[1]
     single = len(kinds.shape) == 1
     axis = site.constant("one", (1,))
@@ -27,15 +30,15 @@ def nms(site: Site, op: NMS) -> None:
         scores = site.node("Unsqueeze", [scores, axis], "scores", TensorType((1, *kinds.shape), kinds.dtype))
     limits = {"most": (op.max,), "iou": [float(op.iou)], "score": [float(op.score)]}
     inputs = [boxes, scores, *(site.constant(name, number) for name, number in limits.items())]
-    found = loose(site, "NonMaxSuppression", inputs, "found", (KEPT, 3))
+    found = loose(site, "NonMaxSuppression", inputs, "found", (kept, 3))
     classes = 1 if single else kinds.shape[0]
     table = _table(site, boxes, classes, op.max)
     group = loose(
-        site, "Slice", [found, site.constant("zero", (0,)), site.constant("two", (2,)), axis], "group", (KEPT, 2)
+        site, "Slice", [found, site.constant("zero", (0,)), site.constant("two", (2,)), axis], "group", (kept, 2)
     )
-    box = loose(site, "Gather", [found, site.constant("box_column", 2)], "box", (KEPT,), axis=1)
-    order = loose(site, "Unsqueeze", [_order(site, group, classes), axis], "order_column", (KEPT, 1))
-    places = loose(site, "Concat", [group, order], "places", (KEPT, 3), axis=1)
+    box = loose(site, "Gather", [found, site.constant("box_column", 2)], "box", (kept,), axis=1)
+    order = loose(site, "Unsqueeze", [_order(site, group, classes), axis], "order_column", (kept, 1))
+    places = loose(site, "Concat", [group, order], "places", (kept, 3), axis=1)
     if not single:
         return site.final("ScatterND", [table, places, box])
     rows = site.node("ScatterND", [table, places, box], "rows", TensorType((1, op.max), "int64"))
@@ -55,15 +58,16 @@ def _order(site: Site, group: str, classes: int) -> str:
     Boxes of a group are neighbours, so it is the distance from the first of them: the first that ArgMax, which takes
     the first of equals, finds in a row of "is of my group".
     """
-    weighed = loose(site, "Mul", [group, site.constant("group_weights", (classes, 1))], "weighed", (KEPT, 2))
-    number = loose(site, "ReduceSum", [weighed, f"{site.layer.path}/one"], "number", (KEPT, 1), keepdims=1)
-    across = loose(site, "Transpose", [number], "across", (1, KEPT), perm=(1, 0))
-    equal = loose(site, "Equal", [number, across], "equal", (KEPT, KEPT), "bool")
-    same = loose(site, "Cast", [equal], "same", (KEPT, KEPT), "int32", to=TensorProto.INT32)
-    first = loose(site, "ArgMax", [same], "first", (KEPT,), axis=1, keepdims=0)
+    kept = _kept(site)
+    weighed = loose(site, "Mul", [group, site.constant("group_weights", (classes, 1))], "weighed", (kept, 2))
+    number = loose(site, "ReduceSum", [weighed, f"{site.layer.path}/one"], "number", (kept, 1), keepdims=1)
+    across = loose(site, "Transpose", [number], "across", (1, kept), perm=(1, 0))
+    equal = loose(site, "Equal", [number, across], "equal", (kept, kept), "bool")
+    same = loose(site, "Cast", [equal], "same", (kept, kept), "int32", to=TensorProto.INT32)
+    first = loose(site, "ArgMax", [same], "first", (kept,), axis=1, keepdims=0)
     count = loose(site, "Squeeze", [loose(site, "Shape", [first], "kept_shape", (1,))], "kept", ())
     range_ = [site.constant("range_start", 0), count, site.constant("range_step", 1)]
-    return loose(site, "Sub", [loose(site, "Range", range_, "all", (KEPT,)), first], "order", (KEPT,))
+    return loose(site, "Sub", [loose(site, "Range", range_, "all", (kept,)), first], "order", (kept,))
 
 
 @rule(Take)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from archdsl.emit.onnx.rules import Site, rule
+from archdsl.emit.onnx.stored import plain_weight
 from archdsl.emit.onnx.sizes import joined, plane, sizes_of
 from archdsl.ops.base import TensorType
 from archdsl.ops.dims import symbolic
@@ -17,7 +18,7 @@ def deconv(site: Site, op: Deconv) -> None:
     begins, ends = zip(*spread.padding, strict=True)
     site.final(
         "ConvTranspose",
-        [site.input, *(site.weight(weight.name) for weight in site.layer.weights)],
+        [site.input, plain_weight(site, op), *([site.weight("bias")] if op.bias else [])],
         kernel_shape=spread.kernel,
         strides=spread.stride,
         pads=(*begins, *ends),

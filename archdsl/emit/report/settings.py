@@ -74,5 +74,7 @@ def _word(field: Field[Any], value: object) -> str:
     name = field.name.replace("_", " ")
     if isinstance(value, bool):
         return name if value else f"no {name}"
+    if field.metadata["kind"] == "table":
+        return f"{sum(map(len, value))} connections"  # type: ignore[arg-type]
     text = f"[{','.join(map(str, value))}]" if isinstance(value, tuple) else str(value)
     return text if field.default is MISSING and field.metadata["kind"] == "integers" else f"{name} {text}"

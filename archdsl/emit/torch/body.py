@@ -94,7 +94,7 @@ def _method(context: Context, node: Node, found: Content, loop: str) -> tuple[Me
     named, targets = names(statements, step.arguments, step.returns, _labels(context, node), {})
     lines = [_line(context, node, *pair, named) for pair in zip(statements, targets, strict=True)]
     lines.append(Line("return", Text(", ".join(named[ref] for ref in step.returns))))
-    returns = f"tuple[{', '.join(['Tensor'] * len(step.returns))}]"
+    returns = f"tuple[{', '.join(['Tensor'] * len(step.returns))}]" if len(step.returns) > 1 else "Tensor"
     method = Method(step.name, _typed(step.arguments), returns)
     return method, [replace(line, shape="", training_only=False, method=step.name) for line in lines]
 

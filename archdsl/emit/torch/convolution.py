@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from archdsl.emit.torch.expression import Expr, Literal, call
 from archdsl.emit.torch.rules import Form, Types, X, by_rank, rule, simplest, weighted
+from archdsl.emit.torch.stored import normalized, table_conv
 from archdsl.ops.convolution import Conv, Depthwise
 from archdsl.ops.geometry import Pair
 from archdsl.ops.linear import Linear
@@ -26,6 +27,9 @@ def conv(op: Conv, types: Types) -> Form:
     """Padding that differs between the sides, which the module cannot say, comes before it."""
     geometry = op.geometry(types)
     inside = simplest(tuple(begin for begin, _ in geometry.padding)) if geometry.symmetric else 0
+    operand = X if geometry.symmetric else padded(X, geometry.padding)
+    if op.table:
+        return table_conv(op, types, operand, inside)
     module = call(
         by_rank("nn.Conv", types),
         Literal(types[0].shape[0], "in_channels"),
@@ -37,7 +41,7 @@ def conv(op: Conv, types: Types) -> Form:
         groups=(op.groups, 1),
         bias=(op.bias, True),
     )
-    return weighted(module, "core", X if geometry.symmetric else padded(X, geometry.padding))
+    return weighted(normalized(module, op.norm), "core", operand)
 
 
 @rule(Depthwise)
@@ -48,4 +52,5 @@ def depthwise(op: Depthwise, types: Types) -> Form:
 @rule(Linear)
 def linear(op: Linear, types: Types) -> Form:
     features = Literal(types[0].shape[-1], "in_features")
-    return weighted(call("nn.Linear", features, Literal(op.out, "out"), bias=(op.bias, True)), "core")
+    module = call("nn.Linear", features, Literal(op.out, "out"), bias=(op.bias, True))
+    return weighted(normalized(module, op.norm), "core")

@@ -54,15 +54,19 @@ def initialization_helpers(graph: Graph) -> dict[str, str]:
 
 @dataclass(slots=True)
 class Group:
-    """Weights of one name in modules of one class: the modules that have it, and those of each call, `{}` in it."""
+    """Weights of one name in modules of one class: the modules that have it, and those of each call, `{}` in it.
 
+    What a parametrization stores is set through the weight that it computes, module by module.
+    """
+
+    parametrized: bool = False
     having: list[str] = field(default_factory=list)
     calls: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def usual(self) -> str | None:
         """The commonest call, to begin with for all of them; None where some are left to the constructor."""
-        complete = sum(map(len, self.calls.values())) == len(self.having)
+        complete = sum(map(len, self.calls.values())) == len(self.having) and not self.parametrized
         return max(self.calls, key=lambda call: len(self.calls[call])) if complete else None
 
 
@@ -84,7 +88,9 @@ def _groups(graph: Graph) -> tuple[dict[tuple[str, str], Group], dict[str, int]]
         name = _class_name(layer)
         counts[name] = counts.get(name, 0) + 1
         for weight in layer.weights:
-            group = groups.setdefault((name, weight.name), Group())
+            if weight.init.scheme not in SCHEMES:  # made of another weight, with which it is set
+                continue
+            group = groups.setdefault((name, weight.name), Group("." in weight.name))
             group.having.append(layer.module)
             if weight.init != DECLARING[type(layer.op)]:
                 group.calls.setdefault(_call(weight), []).append(layer.module)
@@ -102,6 +108,8 @@ def _parameters(graph: Graph) -> Iterator[str]:
 def _class_name(layer: Layer) -> str:
     if type(layer.op) in CLASSES:
         return CLASSES[type(layer.op)]
+    if isinstance(layer.op, Conv) and layer.op.table:
+        return by_rank("TableConv", layer.input_types)
     return by_rank("nn.ConvTranspose" if isinstance(layer.op, Deconv) else "nn.Conv", layer.input_types)
 
 
@@ -172,7 +180,7 @@ def _by_class(groups: dict[tuple[str, str], Group], counts: dict[str, int]) -> I
 def _by_module(groups: dict[tuple[str, str], Group]) -> Iterator[str]:
     """A loop over the names of the modules for each call that only some of a class get."""
     calls = [
-        (weight, call, names)
+        (*_target(weight, call, group), names)
         for (_, weight), group in groups.items()
         for call, names in group.calls.items()
         if call != group.usual
@@ -185,6 +193,13 @@ def _by_module(groups: dict[tuple[str, str], Group]) -> Iterator[str]:
             continue
         yield from _loop([written(name) for name in names])
         yield f"{' ' * STEP}{call.format(f'modules[name].{weight}')}"
+
+
+def _target(weight: str, call: str, group: Group) -> tuple[str, str]:
+    """The attribute that is set, and how, `{}` being it."""
+    if not group.parametrized:
+        return weight, call
+    return weight.split(".")[1], "{0} = " + call.replace("{}", "{0}.detach()")
 
 
 def _loop(names: list[str]) -> list[str]:

@@ -100,7 +100,8 @@ def _literals(body: Body) -> Iterator[tuple[Literal, object, str, bool]]:
 
 def known_values(graph: Graph, nodes: Sequence[Node]) -> dict[str, Values]:
     """What the instances already have names for: channels of the first input, and the block's own parameters."""
-    channels = tuple(graph.type_of(node.takes[0]).shape[0] for node in nodes if node.takes)
+    shapes = [graph.type_of(node.takes[0]).shape for node in nodes if node.takes]
+    channels = tuple(shape[0] for shape in shapes if shape)
     known: dict[str, Values] = {"in_channels": channels} if len(channels) == len(nodes) else {}
     given = [dict(node.scope.arguments) if node.scope else {} for node in nodes]
     for name in given[0]:

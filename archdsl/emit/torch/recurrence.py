@@ -20,6 +20,15 @@ def over_time(
     return torch.stack(results, 1), *states''',
 )
 
+EACH = Helper(
+    "each",
+    '''\
+def each(step: Callable[..., Tensor], x: Tensor, *others: Tensor | nn.Module) -> Tensor:
+    """`step` of each position of axis 1, side by side: all are samples of one batch."""
+    wide = (other.repeat_interleave(x.shape[1], 0) if isinstance(other, Tensor) else other for other in others)
+    return step(x.flatten(0, 1), *wide).unflatten(0, x.shape[:2])''',
+)
+
 
 @rule(Steps)
 def steps(op: Steps, types: Types) -> Form:
@@ -30,7 +39,8 @@ def steps(op: Steps, types: Types) -> Form:
 @rule(Recur)
 def recur(op: Recur, types: Types) -> Form:
     """What a step returns."""
-    return Form(Display(tuple(Operand(index) for index in range(len(types))), "()"), helper=OVER_TIME)
+    helper = OVER_TIME if op.states else EACH
+    return Form(Display(tuple(Operand(index) for index in range(len(types))), "()"), helper=helper)
 
 
 @rule(Zeros)

@@ -6,11 +6,23 @@ The families are in files of their own; `archdsl.emit.torch.table` imports them 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from typing import Literal as OneOf
 
-from archdsl.emit.torch.expression import MODULE, Call, Expr, Infix, Join, Literal, Operand, Text, leaves, module_call
+from archdsl.emit.torch.expression import (
+    MODULE,
+    Argument,
+    Call,
+    Expr,
+    Infix,
+    Join,
+    Literal,
+    Operand,
+    Text,
+    leaves,
+    module_call,
+)
 from archdsl.graph.graph import Layer
 from archdsl.language.diagnostics import error
 from archdsl.ops.base import Op, TensorType, parameters
@@ -109,6 +121,22 @@ def _refuse_open(form: Form) -> None:
         for leaf, _ in leaves(expr):
             if isinstance(leaf, Literal) and symbolic(leaf.value):
                 raise Unsupported(f"its {leaf.role}, {leaf.value}, depends on {names([leaf.value])}")
+
+
+#: What may write over a tensor that nothing else reads.
+OVERWRITING: tuple[Expr, ...] = tuple(map(Text, ("F.relu", "F.relu6", "nn.ReLU", "nn.ReLU6")))
+
+
+def is_fresh(kind: Kind, op: str) -> bool:
+    """The op's result is new memory that its own backward pass does not read again."""
+    return kind in ("core", "norm") or op == "add"
+
+
+def in_place(activation: Expr) -> Expr:
+    """The activation, writing over its input where PyTorch offers that."""
+    if not isinstance(activation, Call) or activation.function not in OVERWRITING:
+        return activation
+    return replace(activation, arguments=(*activation.arguments, Argument(Text("True"), "inplace")))
 
 
 def simplest(sizes: tuple[int, ...]) -> int | tuple[int, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from archdsl.emit.torch.expression import Argument, Call, Expr, Literal, Repeated, Text, flat
+from archdsl.emit.torch.rules import in_place, is_fresh
 from archdsl.emit.torch.spelling import METHODS
 from archdsl.emit.torch.structure import Node
 
@@ -46,21 +47,28 @@ def _stands(child: Node, node: Node) -> bool:
 
 def sequence(node: Node, construct: Callable[[Node], Expr], shortest: int) -> list[Expr]:
     """Constructors of the children, with runs of at least `shortest` repeats as loops."""
-    return collapsed([_constructor(child, construct) for child in node.children.values()], shortest)
+    return collapsed(_constructors(node, construct), shortest)
 
 
-def _constructor(child: Node, construct: Callable[[Node], Expr]) -> Expr:
+def _constructors(node: Node, construct: Callable[[Node], Expr]) -> list[Expr]:
+    children = list(node.children.values())
+    return [_constructor(child, before, construct) for child, before in zip(children, [None, *children], strict=False)]
+
+
+def _constructor(child: Node, before: Node | None, construct: Callable[[Node], Expr]) -> Expr:
     if child.layer is None:
         return construct(child)
     module = child.form.module
     assert module is not None
-    return module
+    fresh = before is not None and before.layer is not None and is_fresh(before.form.kind, before.layer.op.name)
+    return in_place(module) if fresh else module
 
 
 def sequential(node: Node, construct: Callable[[Node], Expr], shortest: int) -> Expr:
     """`nn.Sequential(children)`, on several lines from the third child on; an `OrderedDict` of those with names."""
     if is_named_sequence(node):
-        named = tuple(Argument(_constructor(child, construct), name) for name, child in node.children.items())
+        made = zip(_constructors(node, construct), node.children, strict=True)
+        named = tuple(Argument(module, name) for module, name in made)
         children: list[Expr] = [Call(Text("OrderedDict"), named, rows=True, exploded=len(named) > 2)]
     else:
         children = sequence(node, construct, shortest)

@@ -22,6 +22,9 @@ HELPERS = frozenset(
         "FixedCodes",
         "LocalConv",
         "MaskedMultiheadAttention",
+        "TableConv1d",
+        "TableConv2d",
+        "TableConv3d",
     }
 )
 HELPER_FUNCTIONS = frozenset(
@@ -33,6 +36,7 @@ HELPER_FUNCTIONS = frozenset(
         "decoded_boxes",
         "depth_to_space",
         "drop_path",
+        "each",
         "over_time",
         "plus_positions",
         "roi_align",

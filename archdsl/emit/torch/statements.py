@@ -20,7 +20,7 @@ from archdsl.emit.torch.expression import (
     leaves,
     rewrite,
 )
-from archdsl.emit.torch.rules import Kind
+from archdsl.emit.torch.rules import Kind, in_place, is_fresh
 from archdsl.emit.torch.spelling import METHODS, attribute, inside, variable
 from archdsl.emit.torch.structure import MODULE, Node, beneath
 from archdsl.graph.graph import Layer, TensorRef
@@ -121,7 +121,10 @@ def _add_part(found: Content, node: Node, step: Node, construct: Callable[[Node]
 
 
 def _add_loop(found: Content, layer: Layer, begin: Layer) -> None:
-    """`x, h, c = over_time(self._recur, x, (h, c))`; what the steps take from outside follows the states."""
+    """`x, h, c = over_time(self._recur, x, (h, c))`; what the steps take from outside follows the states.
+
+    Without states no step waits for another, and all run at once: `x = each(self._recur, x)`.
+    """
     op = layer.op
     assert isinstance(op, Recur)
     returns = tuple(found.resolve(ref) for ref in layer.inputs)
@@ -133,7 +136,8 @@ def _add_loop(found: Content, layer: Layer, begin: Layer) -> None:
     name = f"_{layer.path.rpartition('.')[2]}"
     found.steps[layer.path] = Step(name, _names(stepping, op.states, others), returns)
     sequence, *first = (Var(found.resolve(ref)) for ref in begin.inputs)
-    value = call("over_time", Text(f"self.{name}"), sequence, Display(tuple(first), "()"), *map(Var, others))
+    states = (Display(tuple(first), "()"),) if first else ()
+    value = call("over_time" if first else "each", Text(f"self.{name}"), sequence, *states, *map(Var, others))
     inputs = tuple(leaf.ref for leaf, _ in leaves(value) if isinstance(leaf, Var))
     results = tuple(TensorRef(layer.path, index) for index in range(len(layer.output_types)))
     found.statements.append(Statement(results, value, inputs, layer.training_only, ops=("recur",), loop=layer.loop))
@@ -219,6 +223,8 @@ def _joins(before: Statement, statement: Statement, uses: Counter[TensorRef], re
 
 
 def _around(before: Statement, statement: Statement) -> Statement:
-    value = rewrite(statement.value, lambda leaf: before.value if isinstance(leaf, Var) else leaf)
+    fresh = bool(before.ops) and is_fresh(before.kinds[-1], before.ops[-1])
+    around = in_place(statement.value) if fresh else statement.value
+    value = rewrite(around, lambda leaf: before.value if isinstance(leaf, Var) else leaf)
     kinds, ops = (*before.kinds, *statement.kinds), (*before.ops, *statement.ops)
     return Statement(statement.results, value, before.inputs, statement.training_only, kinds, ops, statement.loop)

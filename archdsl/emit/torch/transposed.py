@@ -5,6 +5,7 @@ from __future__ import annotations
 from archdsl.emit.torch.convolution import borders
 from archdsl.emit.torch.expression import Argument, Call, Expr, Join, Literal, Operand, Text, call, method, module_call
 from archdsl.emit.torch.rules import Form, Types, X, by_rank, rule, simplest
+from archdsl.emit.torch.stored import normalized
 from archdsl.ops.transposed import Deconv, Spread, Unpool
 
 
@@ -25,6 +26,7 @@ def deconv(op: Deconv, types: Types) -> Form:
         bias=(op.bias, True),
         dilation=(simplest(spread.dilation), 1),
     )
+    module = normalized(module, op.norm)
     if not op.trainable:
         module = method(module, "requires_grad_", Text("False"))
     rest = tuple((least - begin, least - end) for least, (begin, end) in zip(both, spread.padding, strict=True))

@@ -14,4 +14,6 @@ from torch import nn
 
 class Chain(nn.Sequential):
     def __init__(self) -> None:
-        super().__init__(*[layer for _ in range(2048) for layer in (nn.Conv2d(8, 8, 3, padding=1), nn.ReLU())])
+        super().__init__(
+            *[layer for _ in range(2048) for layer in (nn.Conv2d(8, 8, 3, padding=1), nn.ReLU(inplace=True))]
+        )

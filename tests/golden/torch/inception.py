@@ -23,7 +23,7 @@ class ConvRelu(nn.Module):
         self.conv = nn.Conv2d(in_channels, out, kernel, stride=stride, padding=pad)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.conv(x))
+        return F.relu(self.conv(x), inplace=True)
 
 
 class Inception(nn.Module):

@@ -23,7 +23,7 @@ class Layer(nn.Module):
         self.conv = nn.Conv2d(in_channels, 4, 3, padding=1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        conv = self.conv(F.relu(self.norm(x)))
+        conv = self.conv(F.relu(self.norm(x), inplace=True))
         return torch.cat([x, conv], 1)
 
 

@@ -25,12 +25,12 @@ class Numbered(nn.ModuleDict):
         self.fc = nn.Linear(512, 10)
 
     def forward(self, image: Tensor) -> Tensor:
-        x = self["2"](F.relu(self["0"](image)))  # [N, 8, 8, 8]
+        x = self["2"](F.relu(self["0"](image), inplace=True))  # [N, 8, 8, 8]
         x = image + x
         for i in range(3, 15, 3):
-            y = self[str(i + 2)](F.relu(self[str(i)](x)))
+            y = self[str(i + 2)](F.relu(self[str(i)](x), inplace=True))
             x = x + y
         for i in range(15, 23, 2):
-            x = F.relu(self[str(i)](F.pad(x, (0, 1, 0, 1))))
+            x = F.relu(self[str(i)](F.pad(x, (0, 1, 0, 1))), inplace=True)
         x = torch.flatten(x, 1)  # [N, 512]
         return self.fc(x)

@@ -23,9 +23,9 @@ class Basic(nn.Module):
         self.bn2 = nn.BatchNorm2d(out)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(self.bn1(self.conv1(x)))
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
         y = self.bn2(self.conv2(y))
-        return F.relu(y + x)
+        return F.relu(y + x, inplace=True)
 
 
 class BasicDownsample(nn.Module):
@@ -38,10 +38,10 @@ class BasicDownsample(nn.Module):
         self.downsample = nn.Sequential(nn.Conv2d(in_channels, out, 1, stride=2, bias=False), nn.BatchNorm2d(out))
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(self.bn1(self.conv1(x)))
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
         y = self.bn2(self.conv2(y))
         downsample = self.downsample(x)
-        return F.relu(y + downsample)
+        return F.relu(y + downsample, inplace=True)
 
 
 class Residual(nn.Module):
@@ -59,7 +59,7 @@ class Residual(nn.Module):
         self.fc = nn.Linear(64, 10)
 
     def forward(self, image: Tensor) -> Tensor:
-        x = F.relu(self.bn1(self.conv1(image)))  # [N, 16, 16, 16]
+        x = F.relu(self.bn1(self.conv1(image)), inplace=True)  # [N, 16, 16, 16]
         x = self.layer1(x)
         x = self.layer2(x)  # [N, 32, 8, 8]
         x = self.layer3(x)  # [N, 64, 4, 4]

@@ -22,7 +22,7 @@ class Tower(nn.Sequential):
         super().__init__(
             nn.Conv2d(in_channels, 8, 3, padding=1),
             nn.BatchNorm2d(8),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
         )
 
 
@@ -41,5 +41,5 @@ class Several(nn.ModuleDict):
         halves0, halves1 = torch.chunk(merged, 2, 1)  # [N, 8, 8, 8], [N, 8, 8, 8]
         sum_ = halves0 + halves1  # [N, 8, 8, 8]
         mask = torch.sigmoid(self["4"](merged))  # [N, 1, 8, 8]
-        boxes = F.relu(self["6"](merged))  # [N, 4, 8, 8]
+        boxes = F.relu(self["6"](merged), inplace=True)  # [N, 4, 8, 8]
         return {"sum": sum_, "mask": mask, "boxes": boxes}

@@ -21,8 +21,8 @@ class Double(nn.Module):
         self.conv2 = nn.Conv2d(out, out, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.conv1(x))
-        return F.relu(self.conv2(x))
+        x = F.relu(self.conv1(x), inplace=True)
+        return F.relu(self.conv2(x), inplace=True)
 
 
 class Middle(nn.Module):
@@ -32,8 +32,8 @@ class Middle(nn.Module):
         self.wide = nn.Conv2d(16, 16, 3, padding=1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        narrow = F.relu(self.narrow(x))
-        wide = F.relu(self.wide(narrow))
+        narrow = F.relu(self.narrow(x), inplace=True)
+        wide = F.relu(self.wide(narrow), inplace=True)
         return wide, narrow
 
 

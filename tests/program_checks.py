@@ -1,0 +1,98 @@
+"""What has to hold for a valid program: its report adds up, and both of its forms give the same numbers."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from program_strategy import EXCUSED, Program
+from spec_weights import ordinary_weights
+from support import compiled
+
+import archdsl
+from archdsl.graph.graph import CheckedGraph
+from archdsl.runtime.verify import Difference, difference, draw_inputs, run_torch
+from archdsl.runtime.verify import compare as compared
+
+TOLERANCE = 1e-4  # of the largest output
+BATCHES = (1, 3)
+
+
+def check_program(program: Program) -> str:
+    """`agrees`, or why nothing was compared; AssertionError or whatever the compiler raises for a finding."""
+    try:
+        net = compiled(program.text, "main")
+        weights = ordinary_weights(net)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            check_report(net)
+            check_claims(program, net)
+            return check_agreement(net, weights)
+    except archdsl.ArchError as refusal:
+        codes = [diagnostic.code for diagnostic in refusal.diagnostics]
+        if all(code.startswith(EXCUSED) for code in codes):
+            return "excused"
+        raise AssertionError("\n".join(f"{d.code}: {d.message}" for d in refusal.diagnostics)) from refusal
+
+
+def check_report(net: archdsl.Network) -> None:
+    """Totals are the sums of the rows; parameters are those of the module."""
+    found = net.report().to_dict()
+    trained = sum(parameter.numel() for parameter in net.torch().parameters())
+    assert found["training_totals"]["params"] == trained
+    for quantity in ("params", "macs", "flops"):
+        deployed = [layer[quantity] for layer in found["layers"] if not layer["training_only"]]
+        assert found["totals"][quantity] == sum(deployed), quantity
+
+
+def check_claims(program: Program, net: archdsl.Network) -> None:
+    """The program with what PyTorch counts under some stages as claims compiles; with one more parameter it does not."""
+    if not program.stages:
+        return
+    state = dict(net.torch().named_parameters())
+    lines = program.text.split("\n")
+    for number, path in program.stages:
+        params = sum(value.numel() for key, value in state.items() if key == path or key.startswith(f"{path}."))
+        lines[number] += f" expect params = {params}"
+    compiled("\n".join(lines), "main")
+    number, path = program.stages[0]
+    try:
+        lines[number] += " + 1"
+        compiled("\n".join(lines), "main")
+    except archdsl.ArchError as refusal:
+        codes = [diagnostic.code for diagnostic in refusal.diagnostics if diagnostic.severity == "error"]
+        assert codes == ["expect-failed"], codes  # noqa: PT017
+        return
+    raise AssertionError(f"a false claim about {path} holds")
+
+
+def check_agreement(net: archdsl.Network, weights: dict[str, np.ndarray]) -> str:
+    """Within the tolerance, unless the network itself magnifies the rounding of its inputs beyond that."""
+    try:
+        found = compared(net.checked, weights, BATCHES, 17, 0)
+    except archdsl.ArchError as refusal:
+        if all(diagnostic.code == "onnx-unsupported" for diagnostic in refusal.diagnostics):
+            return "excused"
+        raise
+    worst = max(found, key=lambda item: item.max_rel)
+    if worst.max_rel <= TOLERANCE:
+        return "agrees"
+    if ill_conditioned(net.checked, weights, worst):
+        return "ill-conditioned"
+    raise AssertionError(f"the forms differ: {worst}")
+
+
+def ill_conditioned(graph: CheckedGraph, weights: dict[str, np.ndarray], worst: Difference) -> bool:
+    """Whether inputs changed in their last bits change PyTorch's own result by as much as a tenth of what is allowed."""
+    inputs = draw_inputs(graph, worst.batch, 0)
+    noise = np.random.default_rng(0)
+    moved = {name: _moved(value, noise) for name, value in inputs.items()}
+    feeds = run_torch(graph, weights, [inputs, moved])
+    first, second = (found[worst.tensor] for found in feeds)
+    return difference(worst.batch, worst.tensor, first, second).max_rel > TOLERANCE / 10
+
+
+def _moved(value: np.ndarray, noise: np.random.Generator) -> np.ndarray:
+    if value.dtype.kind != "f":
+        return value
+    return value * (1 + 2e-7 * noise.choice((-1, 1), value.shape)).astype(value.dtype)

@@ -1,0 +1,76 @@
+"""Rows of `tools/bench.py` on speed at work: exported models and generated modules against what people have now."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from bench_run import ARCHDSL, DYNAMO, Line, module, run
+from handwritten import NETWORKS
+
+import archdsl
+from archdsl.runtime.bench import Candidate, bench
+from archdsl.runtime.timing import in_turns, median
+
+THREADS = 2
+#: share of the machine's matrix product rate that these are to reach
+SHARES = {"googlenet": 0.75, "resnet50": 0.75}
+#: a ratio is told to two decimals; more than that the machine does not repeat
+EVEN = 1.005
+
+
+def measure_latency(folder: Path, quick: bool) -> list[Line]:
+    """fp32 latency on onnxruntime: `archdsl export` against `torch.onnx.export` of the same module, batch 1."""
+    lines: list[Line] = []
+    for name in NETWORKS:
+        ours, theirs = folder / f"{name}.ours.onnx", folder / f"{name}.theirs.onnx"
+        network = f"torchvision/{name}"
+        size = "x".join(map(str, archdsl.load(network).checked.inputs[0].type.shape))
+        source = module(network, folder / f"{name}.py")
+        run([*ARCHDSL, "export", network, "-o", ours], times=1)
+        run([sys.executable, "-c", DYNAMO, source, size, theirs], times=1)
+        macs = archdsl.load(network).report().totals.macs
+        candidates = [Candidate(str(path), path, macs=macs) for path in (theirs, ours)]
+        other, own = bench(candidates, threads=THREADS, runs=20 if quick else 100).timings
+        title = f"{name} on onnxruntime / torch.onnx"
+        lines.append(_even(title, own.median_ms, other.median_ms))
+        if name in SHARES:
+            assert own.share is not None
+            met = own.share >= SHARES[name]
+            lines.append(Line("... of the GEMM rate", f"{own.share:.0%}", "", "", f">= {SHARES[name]:.0%}", met))
+    return lines
+
+
+def measure_modules(folder: Path, quick: bool) -> list[Line]:
+    """Forward of the generated module against a hand-written one with the same weights, batch 1, eager."""
+    torch.set_num_threads(THREADS)
+    return [line for name in NETWORKS for line in _forwards(name, 10 if quick else 40)]
+
+
+def _forwards(name: str, runs: int) -> Iterator[Line]:
+    network = archdsl.load(f"torchvision/{name}")
+    ours, theirs = network.torch().eval(), NETWORKS[name]().eval()
+    found = theirs.load_state_dict(ours.state_dict(), strict=False)
+    assert not found.missing_keys, found.missing_keys
+    image = torch.rand(1, *network.checked.inputs[0].type.shape)
+    for layout in (torch.contiguous_format, torch.channels_last):
+        x = image.to(memory_format=layout)
+        calls = [_call(each.to(memory_format=layout), x) for each in (ours, theirs)]  # type: ignore[call-overload]
+        own, other = (median(times) / 1e6 for times in in_turns(calls, runs, 3))
+        where = "eager" if layout == torch.contiguous_format else "channels_last"
+        yield _even(f"{name}, generated / hand-written, {where}", own, other)
+
+
+def _call(network: torch.nn.Module, x: torch.Tensor) -> Callable[[], None]:
+    def forward() -> None:
+        with torch.inference_mode():
+            network(x)
+
+    return forward
+
+
+def _even(what: str, ours: float, theirs: float) -> Line:
+    longer = ours / theirs
+    return Line(what, f"{ours:.1f} ms", f"{theirs:.1f} ms", f"{longer:.2f}x", "<= 1.00x", longer < EVEN)
