@@ -110,6 +110,15 @@ class Network:
 
         return complete(self.checked, mapped(self.checked, read_weights(file), map), seed, not partial, partial)
 
+    def arch_source(self) -> str:
+        """The network as one flat `.arch` text, each line with its origin, which compiles to the same graph.
+
+        Raises `ArchError` (`not-expandable`).
+        """
+        from archdsl.emit.arch.expand import arch_source
+
+        return arch_source(self.checked)
+
     def torch_source(self) -> str:
         """Readable PyTorch source of the network; needs only torch to run."""
         from archdsl.emit.torch.source import torch_source

@@ -1,8 +1,8 @@
 """Pages whose examples are run: files, commands with what they print, and Python, as a reader meets them.
 
-A ```console block holds a command after `$ ` and what it prints, where `...` stands for anything. `<!-- exit: N -->` on
-the line before it gives the exit code, 0 without it. An ```arch block marked `<!-- file: NAME -->` is a file that commands
-find; a ```python block is executed.
+A ```console block has a command after `$ ` and what it prints, where `...` stands for anything. `<!-- exit: N -->`
+on the line before it gives the exit code, 0 without it. An ```arch block marked `<!-- file: NAME -->` is a file that
+commands find; a ```python block is executed.
 """
 
 from __future__ import annotations

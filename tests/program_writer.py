@@ -316,6 +316,8 @@ class Writer:
         for _ in range(pick(self.draw, range(1, longest + 1))):
             text, value = self.statement(inner, value, depth)
             pieces.append(text)
+        if all(piece.startswith(("let ", "module ")) for piece in pieces):
+            pieces.append("skip")
         return pick(self.draw, ("; ", "\n    ")).join(pieces), value
 
     # Bringing one type to another ---------------------------------------------------------------------------------------

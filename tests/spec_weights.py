@@ -27,9 +27,13 @@ def ordinary_weights(net: archdsl.Network) -> Weights:
         for layer in graph.layers
         for weight in layer.weights
     }
+    shares: dict[str, int] = {}  # by key: the uses of a module share one weight
     for path, count in branches.items():
-        share = len(adds) if isinstance(graph.layer(path).op, BatchNorm) else count
-        weights[f"{path}.weight"] /= np.float32(np.sqrt(share))
+        layer = graph.layer(path)
+        weight = next(weight for weight in layer.weights if weight.name == "weight")
+        shares[layer.key(weight)] = len(adds) if isinstance(layer.op, BatchNorm) else count
+    for key, share in shares.items():
+        weights[key] /= np.float32(np.sqrt(share))
     return weights
 
 

@@ -17,7 +17,7 @@ LAYERS = [
     {"graph"},
     {"weights"},
     {"passes"},
-    {"emit.report", "emit.torch", "emit.onnx", "emit.view"},
+    {"emit.arch", "emit.report", "emit.torch", "emit.onnx", "emit.view"},
     {"runtime"},
     {"cli"},
 ]

@@ -7,6 +7,7 @@ summary and one shrunk example for each way to fail, and writes the examples to 
 from __future__ import annotations
 
 import argparse
+import re
 import resource
 import signal
 import sys
@@ -23,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
+from hypothesis.errors import Flaky
 from program_checks import check_program
 from program_mutations import mutations, outcome, shipped
 from program_strategy import programs
@@ -122,7 +124,7 @@ def batch(
 
     try:
         look()
-    except Finding:
+    except (Finding, Flaky):  # flaky: which of several failures comes first may depend on memory or time
         outcomes["failed"] += 1
         findings.update(fresh)
 
@@ -141,7 +143,7 @@ def _way(failure: BaseException) -> str:
     """What two failures of the same cause have in common: the kind, the place in the package, and words of the message."""
     frames = [frame for frame in traceback.extract_tb(failure.__traceback__) if "archdsl" in frame.filename]
     place = f"{Path(frames[-1].filename).name.split('_generated_')[0]}:{frames[-1].name}" if frames else ""
-    words = "".join(letter for letter in str(failure).split("\n")[0][:60] if not letter.isdigit())
+    words = re.sub(r"\d+|`[^`]*`|/[^ ]*", "", str(failure).split("\n")[0])[:60]
     return f"{type(failure).__name__} in {place}: {words}"
 
 

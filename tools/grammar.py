@@ -55,7 +55,7 @@ SECTIONS = (
 INLINED = frozenset(
     "docstring because default dimensions dimension step setting results interpolation word otherwise state "
     "combinator_word clauses claims claim named _argument choice trailer number string name function incoming_value "
-    "reference_value pair _sep".split()
+    "reference_value pair root _sep".split()
 )
 #: names of rules that are not for readers
 CALLED = {

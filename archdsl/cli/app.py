@@ -25,6 +25,7 @@ COMMANDS = (
     "profile",
     "list",
     "fmt",
+    "expand",
     "explain",
 )
 

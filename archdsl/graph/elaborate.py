@@ -119,7 +119,8 @@ def claimed_path(chain: s.Chain, before: int, here: Here) -> str | None:
     if first.label is not None:
         return here.naming.join(label_text(first.label, here))
     alone = len(chain.links) == 1 and isinstance(first.element, s.Call)
-    return here.naming.join(str(before)) if alone else None
+    placed = here.naming.position > before  # the name of a tensor takes no position
+    return here.naming.join(str(before)) if alone and placed else None
 
 
 # Chains and labels ----------------------------------------------------------------------------------------------------
@@ -202,7 +203,15 @@ def _is_head(first: s.Call, rest: list[s.Link], here: Here) -> bool:
     op = OPS.get(first.name)
     if op is None or not op.weighted:
         return False
-    return all(link.label is None and _weight_free(link.element, here) for link in rest)
+    return all(_is_tail(link, here) for link in rest)
+
+
+def _is_tail(link: s.Link, here: Here) -> bool:
+    """Whether a link needs no name of its own: a number is none."""
+    number = link.label is not None and str(link.label.parts[0]).isdigit()
+    if number and isinstance(link.element, s.Braces):
+        return all(_weight_free(call, here) for call in calls_in(link.element.body))
+    return (number or link.label is None) and _weight_free(link.element, here)
 
 
 def _weight_free(element: s.Element, here: Here) -> bool:

@@ -238,7 +238,15 @@ def _steps(layer: Layer, fields: Sequence[Field]) -> tuple[Field, ...]:
     rank = len(layer.input_types[0].shape)
     step = tuple(_collapse(axis) if 0 in axis.holders else axis for axis in fields[0])
     step = tuple(replace(axis, holders=tuple(max(0, holder - 1) for holder in axis.holders)) for axis in step)
-    return (step, *(mixed(union([step, field]), range(rank)) for field in fields[1:]))
+    states = zip(layer.output_types[1:], fields[1:], strict=True)
+    return (step, *(mixed(union([_onto(step, layer, state), field]), range(rank)) for state, field in states))
+
+
+def _onto(step: Field, layer: Layer, state: TensorType) -> Field:
+    """What a state takes over of a step: along an axis that both have, position by position, else all as one."""
+    shape = layer.output_types[0].shape
+    alike = {axis for axis, (a, b) in enumerate(zip(shape, state.shape, strict=False)) if a == b}
+    return tuple(axis if alike.issuperset(axis.holders) else replace(_collapse(axis), holders=(0,)) for axis in step)
 
 
 def _recur(layer: Layer, fields: Sequence[Field]) -> tuple[Field, ...]:

@@ -23,6 +23,7 @@ TERMS: Mapping[str, Mapping[str, Form]] = {
     "loss": {
         "cross_entropy": {"label_smoothing": 0.0},
         "binary_cross_entropy": {},
+        "focal": {"gamma": 2.0, "alpha": 0.25},
         "mse": {},
         "l1": {},
         "smooth_l1": {"beta": 1.0},

@@ -153,7 +153,12 @@ class Naming:
         return self.join(name)
 
     def label(self, name: str, span: Span) -> str:
-        """The path of a labelled element; it takes a position too, so that numbers are positions."""
+        """The path of a labelled element; it takes a position too, so that numbers are positions.
+
+        A number as a label is the position itself; it may leave positions out.
+        """
+        if name.isdigit():
+            return self._at(name, span)
         if name in RESERVED:
             message = f"`{name}` cannot be a label: {RESERVED[name]}"
             raise error("reserved-label", message, span, help=f"e.g. `{name}_1`")
@@ -162,6 +167,16 @@ class Naming:
         self.taken[name] = span
         self.position += 1
         return self.join(name)
+
+    def _at(self, name: str, span: Span) -> str:
+        number = int(name[:12])
+        if str(number) != name:
+            raise error("reserved-label", f"`{name}` cannot be a label: a position is written `{number}`", span)
+        if number < self.position:
+            message = f"position {number} is taken: {self.position} is the next"
+            raise error("duplicate-label", message, span, help="labels count as positions, too")
+        self.position = number
+        return self.number()
 
     def _twice(self, name: str, span: Span) -> ArchError:
         if self.taken[name] == span:
@@ -232,8 +247,9 @@ class Here:
             raise error("not-a-tensor", message, path.span, help="label a use of it, and refer to that")
         if known is not None:
             return known
-        for prefix in self._prefixes():
-            full = f"{prefix}.{path.text}" if prefix else path.text
+        text = path.text.removeprefix(".")
+        for prefix in [self.root] if path.from_root else self._prefixes():
+            full = f"{prefix}.{text}" if prefix else text
             if full in self.e.results:
                 return self._reached(self.e.results[full], path)
         names = [name for prefix in self._prefixes() for name in _below(prefix, self.e.results)]

@@ -301,6 +301,8 @@ class Builder(Transformer_NonRecursive[Token, Any]):
             raise error("syntax-error", message, late.span, help="put it first, or give it its name")
         return s.Arguments(self.span(meta), positional, named)
 
+    def root(self, meta: Any, kids: Kids) -> str:
+        return ""
     def path(self, meta: Any, kids: Kids) -> s.Path:
         return s.Path(self.span(meta), tuple(map(str, kids)))
 

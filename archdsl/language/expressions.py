@@ -100,9 +100,13 @@ class Incoming(Expression):
 
 @node
 class Path(Node):
-    """A dotted path; digits are positions."""
+    """A dotted path; digits are positions. One whose first part is empty, `@.conv`, begins at the block's own scope."""
 
     parts: tuple[str, ...]
+
+    @property
+    def from_root(self) -> bool:
+        return not self.parts[0]
 
     @property
     def text(self) -> str:

@@ -8,16 +8,19 @@ of them where one is too long, `render` writes them.
 from __future__ import annotations
 
 from archdsl.language.format_fold import fold
-from archdsl.language.format_lines import render, split
+from archdsl.language.format_lines import WIDTH, render, split
 from archdsl.language.format_pieces import CONTINUING, OPERATORS, Piece, pieces
 from archdsl.language.limits import Limits
 from archdsl.language.source import Source
 
 
-def format_source(source: Source, limits: Limits) -> str:
-    """The text in canonical layout: the same tree in one form. Raises `ArchError` on a syntax error."""
+def format_source(source: Source, limits: Limits, width: int = WIDTH) -> str:
+    """The text in canonical layout, in lines of at most `width` characters where they can end before that.
+
+    The tree stays the same. Raises `ArchError` on a syntax error.
+    """
     found = arrange(pieces(source, limits))
-    while fold(split(found)):
+    while fold(split(found), width):
         found = arrange(found)
     first_line = source.text.partition("\n")[0]
     return render(split(found), "\r\n" if first_line.endswith("\r") else "\n")

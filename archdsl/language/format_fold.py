@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from archdsl.language.format_lines import WIDTH, Line
+from archdsl.language.format_lines import WIDTH, Line, spaced
 from archdsl.language.format_pieces import Piece
 
 Group = list[tuple[int, Piece]]
 
 
-def fold(lines: Iterable[Line]) -> bool:
+def fold(lines: Iterable[Line], width: int) -> bool:
     """Begin new lines in those that are too long, each by the first rule that applies; whether there were any."""
-    marked = [piece for line in lines if line.width > WIDTH for piece in _breaks(line)]
+    marked = [piece for line in lines if line.width > width for piece in _breaks(line)]
     for piece in marked:
         piece.lines = 1
     return bool(marked)
@@ -88,11 +88,20 @@ def _list(line: Line, depths: list[int]) -> list[Piece]:
 
 
 def _items(line: Line, depths: list[int]) -> list[Piece]:
-    """Inside brackets that are laid out over lines: each item gets its own."""
+    """Inside brackets that are laid out over lines: a new line where the next item does not fit."""
     if not line.listed:
         return []
-    commas = [i for i, piece in _outside(line, depths) if piece.text == ","]
-    return [line.pieces[i + 1] for i in commas if i + 1 < len(line.pieces)]
+    found: list[Piece] = []
+    width, item = line.indent, 0
+    start: Piece | None = None  # the first piece of the item that is being measured
+    for before, piece, depth in zip([Piece(""), *line.pieces], line.pieces, depths, strict=False):
+        if before.text == "," and not depth:
+            width, item, start = width + item, 0, piece
+        item += spaced(before, piece) + len(piece.text)
+        if start is not None and width + item > WIDTH and start not in found[-1:]:
+            found.append(start)
+            width = line.indent
+    return found
 
 
 RULES: tuple[Callable[[Line, list[int]], list[Piece]], ...] = (_clause, _else, _bodies, _links, _items, _list)

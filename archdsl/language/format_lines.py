@@ -42,6 +42,11 @@ class Line:
         return [*found, self.note] if self.note else found
 
     @property
+    def opens(self) -> bool:
+        """Whether it ends in a bracket, so that its comment is about what follows."""
+        return bool(self.pieces) and self.pieces[-1].opens
+
+    @property
     def width(self) -> int:
         """Columns that the line takes on its own, its comment left out."""
         cells = self.cells[:-1] if self.note and self.pieces else self.cells
@@ -137,10 +142,10 @@ def _aligned(lines: list[Line]) -> list[str]:
 
 
 def _runs(lines: list[Line], cells: list[list[str]]) -> Iterator[list[int]]:
-    """Lines that have a further cell each, in a stretch of one indentation without blank lines."""
+    """Lines that have a further cell each, in a stretch of one indentation without blank lines and open brackets."""
     run: list[int] = []
     for i, line in enumerate(lines):
-        if run and (line.blank or line.indent != lines[run[-1]].indent):
+        if run and (line.blank or line.opens or lines[run[-1]].opens or line.indent != lines[run[-1]].indent):
             yield run
             run = []
         if cells[i]:

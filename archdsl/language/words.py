@@ -56,7 +56,7 @@ def expected_words(terminals: Iterable[str]) -> str:
     ):
         if group <= left:
             words.append(word)
-            left -= {"NAME", "IN", "AT", "LBRACE", "NOT", *group}
+            left -= {"NAME", "INDEX", "IN", "AT", "LBRACE", "NOT", *group}
             left -= {
                 "FOR",
                 "IF",

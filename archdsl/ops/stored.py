@@ -53,9 +53,9 @@ def check_table(table: Table, channels: int, out: int, groups: int, norm: str) -
             message = f"`table` says which channels are connected, so there can be no `{name}`"
             raise ShapeError("argument-value", message, argument=name)
     if len(table) != out:
-        message = f"`table` has {len(table)} rows for {out} output channels"
+        message = f"`table` has {len(table)} row{'s' * (len(table) != 1)} for {out} output channels"
         raise ShapeError("argument-length", message, argument="table")
     for number, row in enumerate(table):
-        if list(row) != sorted(set(row)) or not row or not (0 <= row[0] and row[-1] < channels):
+        if not row or list(row) != sorted(set(row)) or row[-1] >= channels:  # no number is below 0
             message = f"row {number} of `table` is {list(row)}: it lists input channels, 0 to {channels - 1}, in order"
             raise ShapeError("argument-value", message, argument="table")

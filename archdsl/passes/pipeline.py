@@ -48,7 +48,7 @@ PASSES = {
     item.name: item
     for item in (
         Pass("remove_training", "leave out dropout and what exists in training only", "exact", True, remove_training),
-        Pass("plain_weights", "normalized and table-connected weights as plain ones", "approximate", True, plain_weights),
+        Pass("plain_weights", "normalized and sparse weights as plain ones", "approximate", True, plain_weights),
         Pass("fc_to_conv", "fully connected layers as convolutions, for larger images", "changes", False, fc_to_conv),
         Pass("fold_scale", "constant factors and offsets into neighbouring weights", "approximate", True, fold_scale),
         Pass("fold_batchnorm", "batch norm and affine into neighbouring weights", "approximate", True, fold_batchnorm),

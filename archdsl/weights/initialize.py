@@ -58,7 +58,7 @@ def _generator(key: str, seed: int) -> Generator:
 
 
 def _begun(layer: Layer, weight: Weight, seed: int) -> np.ndarray:
-    """What is stored besides a weight: made of that weight as it is drawn; both singular vectors come out of one run."""
+    """What is stored besides a weight, made of that weight as it is drawn; one run gives both singular vectors."""
     (source,) = (other for other in layer.weights if ".original" in other.name and other.init.scheme not in BEGINNINGS)
     drawn, key = _drawn(source, layer.key(source), seed), layer.key(source)
     begin = BEGINNINGS[weight.init.scheme]

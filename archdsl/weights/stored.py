@@ -35,10 +35,16 @@ def plain_weight(op: Stored, channels: int, read: Callable[[str], np.ndarray]) -
         return _connected(op, channels, read("weight"))
     if op.norm == "weight":
         direction = read("parametrizations.weight.original1").astype("float64")
-        return (direction * (read("parametrizations.weight.original0") / lengths(direction))).astype("float32")
+        return _single(direction * (read("parametrizations.weight.original0") / lengths(direction)))
     weight = read("parametrizations.weight.original").astype("float64")
     left, right = (read(f"parametrizations.weight.0.{name}").astype("float64") for name in ("_u", "_v"))
-    return (weight / (left @ matrix(weight, op.rows) @ right)).astype("float32")
+    return _single(weight / (left @ matrix(weight, op.rows) @ right))
+
+
+def _single(numbers: np.ndarray) -> np.ndarray:
+    import numpy as np
+
+    return np.asarray(numbers, dtype=np.float32)
 
 
 def _connected(op: Conv, channels: int, stored: np.ndarray) -> np.ndarray:
@@ -69,8 +75,7 @@ def matrix(weight: np.ndarray, rows: int) -> np.ndarray:
 def singular_vectors(weight: np.ndarray, rows: int, generator: Generator) -> tuple[np.ndarray, np.ndarray]:
     """Left and right singular vectors to the largest singular value, nearly: the power method from random ones on."""
     found = matrix(weight.astype("float64"), rows)
-    left = _unit(generator.standard_normal(found.shape[0]))
-    right = _unit(generator.standard_normal(found.shape[1]))
+    left, right = found[:, 0], _unit(generator.standard_normal(found.shape[1:]))
     for _ in range(STEPS):
         left = _unit(found @ right)
         right = _unit(found.T @ left)

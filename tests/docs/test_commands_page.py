@@ -1,7 +1,7 @@
 """docs/commands.md against the command line: its examples are run, its tables list every option.
 
-The form of the examples is that of tests/console.py. Files are written first, then Python is run, then the commands, each
-in the order of the page.
+The form of the examples is that of tests/console.py. Files are written first, then Python is run, then the commands,
+each in the order of the page.
 """
 
 from __future__ import annotations
@@ -44,6 +44,11 @@ def test_examples_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_every_command_has_a_section() -> None:
     headings = re.findall(r"^## (\w+)$", PAGE, re.MULTILINE)
     assert [heading for heading in headings if heading in COMMANDS] == list(COMMANDS)
+
+
+def test_readme_lists_every_command() -> None:
+    text = (COMMANDS_PAGE.parents[1] / "README.md").read_text("utf-8")
+    assert set(re.findall(r"^\| `archdsl (\w+)", text, re.MULTILINE)) == set(COMMANDS)
 
 
 SHARED = set(OPTION.findall(PAGE.partition("take these options:")[2].partition("\n`-h`")[0]))

@@ -30,6 +30,7 @@ from archdsl.language.parse import parse
 from archdsl.language.program import link
 from archdsl.language.source import Source
 from archdsl.language.words import KEYWORDS
+from archdsl.ops.base import OPS
 from archdsl.ops.schemes import SCHEMES
 
 ROOT = Path(__file__).parents[2]
@@ -288,3 +289,7 @@ def test_links_resolve(page: Path) -> None:
         file = (page.parent / path).resolve() if path else page
         assert file.exists(), target
         assert not anchor or anchor in anchors(file), target
+
+
+def test_readme_counts_the_ops() -> None:
+    assert re.findall(r"\b(\d+) ops\b", (ROOT / "README.md").read_text("utf-8")) == [str(len(OPS))]

@@ -39,7 +39,7 @@ def test_a_recipe_is_recorded_with_all_its_numbers() -> None:
         ("clip: norm", "missing-argument: `norm` needs the argument `max`"),
         ("optimizer: sgd(lr = true)", "argument-type: `lr` is a number, not true"),
         ("optimizer: sgd(0.1, nesterov = 1)", "argument-type: `nesterov` is true or false, not the number 1"),
-        ("optimizer: 3", "argument-type: `optimizer` is one of sgd, rmsprop, adam, adagrad"),
+        ("optimizer: 3", "argument-type: `optimizer` is one of sgd, rmsprop, adam, adagrad, adadelta"),
         ("batch: 0", "argument-type: `batch` is a number above 0, not the number 0"),
         ("optimizer: sgd(lr = 0.1, decay = 2)", "unknown-argument: `sgd` has no argument `decay`"),
     ],
@@ -88,6 +88,43 @@ def test_a_loss_is_a_sum_of_losses_with_weights_and_tensors() -> None:
 def test_form_of_losses(loss: str, expected: str) -> None:
     (found,) = messages(LOSSES.format(loss))
     assert found.startswith(expected)
+
+
+HEADS = """network n {{
+    input image: [3, 8, 8]
+    input noise: [12]
+    input labels: int64 []
+    module features: {{ flatten -> linear(5) }}
+    a: features                 from @image
+    b: linear(4)                training weight = 0.3
+    fake: linear(192) -> reshape([3, 8, 8])     from @noise
+    c: features
+    output y: @a
+    train {{ loss: {} }}
+}}"""
+OBJECTIVES = {
+    "cross_entropy(@y, @labels, label_smoothing = 0.1)": [("cross_entropy", ("y", "labels"), 1.0)],
+    "cross_entropy + 0.3 * cross_entropy(@b)": [("cross_entropy", (), 1.0), ("cross_entropy", ("b",), 0.3)],
+    "triplet(@a, @c, @c, margin = 0.2)": [("triplet", ("a", "c", "c"), 1.0)],
+    "contrastive(@a, @c)": [("contrastive", ("a", "c"), 1.0)],
+    "sphereface(@y, @labels, margin = 4)": [("sphereface", ("y", "labels"), 1.0)],
+    "cosface(@y, @labels, margin = 0.35, scale = 64)": [("cosface", ("y", "labels"), 1.0)],
+    "arcface(@y, @labels, margin = 0.5, scale = 64)": [("arcface", ("y", "labels"), 1.0)],
+    "adversarial(@a, @c) + 10 * l1(@fake, @image)": [("adversarial", ("a", "c"), 1.0), ("l1", ("fake", "image"), 10.0)],
+    "wasserstein(@a, @c) + 10 * gradient_penalty(@image, @fake)": [
+        ("wasserstein", ("a", "c"), 1.0),
+        ("gradient_penalty", ("image", "fake"), 10.0),
+    ],
+}
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_objectives_of_the_field_can_be_declared(objective: str) -> None:
+    net = compiled(HEADS.format(objective))
+    loss = net.checked.recipe["loss"]
+    terms = loss if isinstance(loss, tuple) else (loss,)
+    assert [(term.name, term.tensors, term.weight) for term in terms] == OBJECTIVES[objective]
+    assert next(output for output in net.checked.outputs if output.training_only).weight == 0.3
 
 
 def test_the_report_tells_the_recipe() -> None:

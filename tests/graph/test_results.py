@@ -54,3 +54,15 @@ def test_source_calls_tensors_by_their_names() -> None:
     net = compiled("network n { input x: [8]; split(2) as low, high; mul { low; sigmoid(high) } }")
     assert "low, high = torch.chunk(x, 2, 1)" in net.torch_source()
     assert net.checked.names == {TensorRef("0"): "low", TensorRef("0", 1): "high"}
+
+
+def test_a_claim_on_a_bare_name_is_about_its_tensor() -> None:
+    """A name takes no position, so the claim is not about the layer that comes to stand there."""
+    halves = """
+    input x: [10]
+    split([4, 6]) as a, b
+    output first: a         expect shape = [4]
+    output second: b -> softmax
+    """
+    assert messages(f"network n {{{halves}}}") == []
+    assert messages(f"network n {{{halves.replace('[4]', '[6]')}}}") == ["expect-failed: `shape` is [4], not [6]"]

@@ -29,9 +29,10 @@ from archdsl.passes.retype import retype
 
 
 def test_the_table() -> None:
-    assert DEPLOYMENT == ("remove_training", "fold_scale", "fold_batchnorm", "merge_padding")
+    assert DEPLOYMENT == ("remove_training", "plain_weights", "fold_scale", "fold_batchnorm", "merge_padding")
     assert {name: item.preserves for name, item in PASSES.items()} == {
         "remove_training": "exact",
+        "plain_weights": "approximate",
         "fc_to_conv": "changes",
         "fold_scale": "approximate",
         "fold_batchnorm": "approximate",

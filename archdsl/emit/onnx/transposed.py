@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from archdsl.emit.onnx.rules import Site, rule
-from archdsl.emit.onnx.stored import plain_weight
 from archdsl.emit.onnx.sizes import joined, plane, sizes_of
+from archdsl.emit.onnx.stored import plain_weight
 from archdsl.ops.base import TensorType
 from archdsl.ops.dims import symbolic
 from archdsl.ops.transposed import Deconv, Unpool

@@ -67,7 +67,7 @@ def _argument(value: bool | int | float | str) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _word(field: Field[Any], value: object) -> str:
+def _word(field: Field[Any], value: Any) -> str:
     """Nothing for a default, `ceil` or `no bias` for a flag, else name and value."""
     if value == field.default and field.name not in ALWAYS:
         return ""
@@ -75,6 +75,6 @@ def _word(field: Field[Any], value: object) -> str:
     if isinstance(value, bool):
         return name if value else f"no {name}"
     if field.metadata["kind"] == "table":
-        return f"{sum(map(len, value))} connections"  # type: ignore[arg-type]
+        return f"{sum(map(len, value))} connections"
     text = f"[{','.join(map(str, value))}]" if isinstance(value, tuple) else str(value)
     return text if field.default is MISSING and field.metadata["kind"] == "integers" else f"{name} {text}"

@@ -20,6 +20,8 @@ def dropout(op: Dropout, types: Types) -> Form:
 
 @rule(Flatten)
 def flatten(op: Flatten, types: Types) -> Form:
+    if not types[0].shape:  # PyTorch finds no axis to begin at
+        return Form(call("torch.unsqueeze", X, Text("1")))
     return Form(call("torch.flatten", X, Text("1")), call("nn.Flatten"))
 
 
@@ -75,6 +77,8 @@ def slice_(op: Slice, types: Types) -> Form:
 
 @rule(Split)
 def split(op: Split, types: Types) -> Form:
+    if len(op.sizes(types)) == 1:  # PyTorch would give a tuple of one
+        return Form(X)
     axis = Literal(op.axis, "axis")
     if isinstance(op.parts, int):
         return Form(call("torch.chunk", X, Literal(op.parts, "parts"), axis))

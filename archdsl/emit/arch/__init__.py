@@ -1,0 +1,1 @@
+"""A checked graph as `.arch` text: one flat network, fully resolved."""
