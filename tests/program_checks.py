@@ -25,8 +25,9 @@ def check_program(program: Program) -> str:
         weights = ordinary_weights(net)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            check_report(net)
-            check_claims(program, net)
+            counts = {name: value.numel() for name, value in net.torch(weights).named_parameters()}
+            check_report(net, counts)
+            check_claims(program, net, counts)
             return check_agreement(net, weights)
     except archdsl.ArchError as refusal:
         codes = [diagnostic.code for diagnostic in refusal.diagnostics]
@@ -35,25 +36,23 @@ def check_program(program: Program) -> str:
         raise AssertionError("\n".join(f"{d.code}: {d.message}" for d in refusal.diagnostics)) from refusal
 
 
-def check_report(net: archdsl.Network) -> None:
+def check_report(net: archdsl.Network, counts: dict[str, int]) -> None:
     """Totals are the sums of the rows; parameters are those of the module."""
     found = net.report().to_dict()
-    trained = sum(parameter.numel() for parameter in net.torch().parameters())
-    assert found["training_totals"]["params"] == trained
+    assert found["training_totals"]["params"] == sum(counts.values())
     for quantity in ("params", "macs", "flops"):
         deployed = [layer[quantity] for layer in found["layers"] if not layer["training_only"]]
         assert found["totals"][quantity] == sum(deployed), quantity
 
 
-def check_claims(program: Program, net: archdsl.Network) -> None:
+def check_claims(program: Program, net: archdsl.Network, counts: dict[str, int]) -> None:
     """The program with what PyTorch counts under some stages as claims compiles; with one more parameter it does not."""
     stages = [(number, path) for number, path in program.stages if path in net.checked.stages]  # `a: skip` is none
     if not stages:
         return
-    state = dict(net.torch().named_parameters())
     lines = program.text.split("\n")
     for number, path in stages:
-        params = sum(value.numel() for key, value in state.items() if key == path or key.startswith(f"{path}."))
+        params = sum(count for key, count in counts.items() if key == path or key.startswith(f"{path}."))
         lines[number] += f" expect params = {params}"
     compiled("\n".join(lines), "main")
     number, path = stages[0]
@@ -84,12 +83,13 @@ def check_agreement(net: archdsl.Network, weights: dict[str, np.ndarray]) -> str
 
 
 def ill_conditioned(graph: CheckedGraph, weights: dict[str, np.ndarray], worst: Difference) -> bool:
-    """Whether inputs changed in their last bits change PyTorch's own result by as much as a tenth of what is allowed."""
+    """Whether numbers changed in their last bits change PyTorch's own result by as much as a tenth of what is allowed."""
     inputs = draw_inputs(graph, worst.batch, 0)
     noise = np.random.default_rng(0)
-    moved = {name: _moved(value, noise) for name, value in inputs.items()}
-    feeds = run_torch(graph, weights, [inputs, moved])
-    first, second = (found[worst.tensor] for found in feeds)
+    others = ({name: _moved(value, noise) for name, value in arrays.items()} for arrays in (weights, inputs))
+    [first] = run_torch(graph, weights, [inputs])
+    [second] = run_torch(graph, next(others), [next(others)])
+    first, second = first[worst.tensor], second[worst.tensor]
     return difference(worst.batch, worst.tensor, first, second).max_rel > TOLERANCE / 10
 
 

@@ -160,7 +160,8 @@ class Writer:
                 return None
             widths = pick(self.draw, ("[3, 2]", "{3: 0.5, 2: 1}", "range(1, 3)"))
             heads = {"{3: 0.5, 2: 1}": f"for {w}, {i} in {widths} {{ linear({w}) -> scale({i}) }}"}
-            text = heads.get(widths, f"for {i}, {w} in {widths} {{ l{{{i}}}_{i}: linear({w}) -> tanh }}")
+            label = f"l{{{i}}}_{i}: " if scope.labels else ""
+            text = heads.get(widths, f"for {i}, {w} in {widths} {{ {label}linear({w}) -> tanh }}")
             return text, Value(TensorType((*value.shape[:-1], 2)))
         channels = int(value.shape[0])
         label = f"c{{{i}}}_{w}: " if self.chance(0.5) and scope.labels else ""
@@ -332,7 +333,7 @@ class Writer:
             return f" -> conv({target.shape[0]}, 1)"
         if value.open or target.open:
             return None
-        if value.shape[:-1] == target.shape[:-1] and value.shape:
+        if value.shape[:-1] == target.shape[:-1] and 1 <= len(value.shape) <= 2:
             return f" -> linear({target.shape[-1]})"
         elements = math.prod(target.shape)
         if math.prod(value.shape) * elements > 20000:

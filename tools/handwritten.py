@@ -1,3 +1,4 @@
+# mypy: disable-error-code="no-any-return"
 """Six networks as people write them in PyTorch, under torchvision's names: generated modules are timed against them.
 
 `NETWORKS` makes each; the parameters carry the same names as in `specs/torchvision`, so weights can be exchanged.

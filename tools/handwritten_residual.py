@@ -1,3 +1,4 @@
+# mypy: disable-error-code="no-any-return"
 """The other half of `handwritten`: ResNet-50, DenseNet-121, MobileNet v2 and ShuffleNet v2."""
 
 from __future__ import annotations

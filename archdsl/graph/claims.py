@@ -13,8 +13,8 @@ from archdsl.graph.graph import Claim, Graph, Verdict
 from archdsl.graph.values import Tensor, kind_of
 from archdsl.language import syntax as s
 from archdsl.language.diagnostics import ArchError, Diagnostic, error
+from archdsl.language.numerals import MULTIPLIERS
 from archdsl.language.similar import did_you_mean
-from archdsl.language.words import MULTIPLIERS
 from archdsl.ops.dims import symbolic
 
 LISTS = ("shape", "receptive_field", "effective_stride")

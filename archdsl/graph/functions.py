@@ -126,5 +126,9 @@ FUNCTIONS: Mapping[str, Function] = {
 }
 
 PADDING_WORDS = ("same", "same_tf", "valid")
-WORDS = (*PADDING_WORDS, *"global none tanh relu zero reflect replicate nearest bilinear bicubic weight spectral".split(), *SCHEMES)
+WORDS = (
+    *PADDING_WORDS,
+    *"global none tanh relu zero reflect replicate nearest bilinear bicubic weight spectral".split(),
+    *SCHEMES,
+)
 BUILTINS: Mapping[str, object] = {"true": True, "false": False, **{word: Word(word) for word in WORDS}}

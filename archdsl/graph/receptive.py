@@ -334,7 +334,7 @@ def _neighbours(op: Op, old: int, new: int) -> tuple[Step, Step]:
 
 
 def resampled(axis: Axis, edges: list[tuple[Step, Step]], sizes: tuple[int, ...]) -> Axis:
-    """The axis where position `o` sees what two steps of `o` say: those of the axis of the tensor that it runs along."""
+    """The axis where position `o` sees what two steps of `o` say: those of the axis that it runs along."""
     holder = axis.holders[0]
     if axis.scattered is not None:
         return _collapse(axis) if any(h > 0 for h in axis.holders) else axis

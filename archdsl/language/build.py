@@ -10,8 +10,9 @@ from lark.visitors import Transformer_NonRecursive
 
 from archdsl.language import syntax as s
 from archdsl.language.diagnostics import error
+from archdsl.language.numerals import number_value
 from archdsl.language.source import Source, Span
-from archdsl.language.words import KEYWORDS, MULTIPLIERS, OPERATOR_WORDS
+from archdsl.language.words import KEYWORDS, OPERATOR_WORDS
 
 Kids = list[Any]
 
@@ -303,6 +304,7 @@ class Builder(Transformer_NonRecursive[Token, Any]):
 
     def root(self, meta: Any, kids: Kids) -> str:
         return ""
+
     def path(self, meta: Any, kids: Kids) -> s.Path:
         return s.Path(self.span(meta), tuple(map(str, kids)))
 
@@ -381,18 +383,6 @@ class Builder(Transformer_NonRecursive[Token, Any]):
 
 HELPERS = ("span", "at", "defined", "unquote")
 RULES = [name for name in vars(Builder) if not name.startswith("_") and name not in HELPERS]
-
-
-def number_value(text: str, span: Span) -> int | float:
-    """Value of a number literal with its suffix; whole values are integers."""
-    suffix = next((x for x in ("Ki", "Mi", "Gi", "K", "M", "G") if text.endswith(x)), "")
-    digits = text.removesuffix(suffix).replace("_", "")
-    if len(digits) > 40:
-        raise error("limit-number", f"a number of {len(digits)} characters is too long", span)
-    if digits.isdigit():
-        return int(digits) * MULTIPLIERS.get(suffix, 1)
-    value = float(digits) * MULTIPLIERS.get(suffix, 1)
-    return round(value) if suffix and value == round(value) else value
 
 
 def build(tree: Tree[Token], source: Source) -> s.File:

@@ -80,13 +80,17 @@ def _parser() -> tuple[Lark, Newlines]:
 
 def parse(source: Source, limits: Limits) -> s.File:
     """The syntax tree; raises `ArchError` with the first syntax error of each item that has one."""
-    if len(source.text) > limits.file_size:
-        message = f"the file has {len(source.text):,} characters; the limit is {limits.file_size:,}"
-        raise error("file-too-large", message, Span(source, 0, 0), help="raise it with `--limit file-size=...`")
+    _refuse_large(source, limits)
     try:
         return _parse(source, limits)
     except ArchError as first:
         raise ArchError(_every_item(source, limits) or first.diagnostics) from None
+
+
+def _refuse_large(source: Source, limits: Limits) -> None:
+    if len(source.text) > limits.file_size:
+        message = f"the file has {len(source.text):,} characters; the limit is {limits.file_size:,}"
+        raise error("file-too-large", message, Span(source, 0, 0), help="raise it with `--limit file-size=...`")
 
 
 def _parse(source: Source, limits: Limits) -> s.File:
@@ -105,10 +109,17 @@ def _parse(source: Source, limits: Limits) -> s.File:
 
 def tokens(source: Source, limits: Limits) -> tuple[list[Token], Tree[Token]]:
     """A parsed file's tokens but its line ends, as Lark has them, and its tree; raises `ArchError` as `parse` does."""
-    parse(source, limits)
-    interactive = _parser()[0].parse_interactive(source.text)
-    found = [token for token in interactive.iter_parse() if token.type != "_NEWLINE"]
-    tree: Tree[Token] = interactive.feed_eof()  # type: ignore[no-untyped-call]
+    _refuse_large(source, limits)
+    lark, newlines = _parser()
+    newlines.nesting = limits.nesting
+    try:
+        interactive = lark.parse_interactive(source.text)
+        found = [token for token in interactive.iter_parse() if token.type != "_NEWLINE"]
+        tree: Tree[Token] = interactive.feed_eof()  # type: ignore[no-untyped-call]
+        build(tree, source)  # refuses what the grammar alone lets pass
+    except (VisitError, UnexpectedInput, _TooDeep):
+        parse(source, limits)  # says what is wrong
+        raise
     return found, tree
 
 

@@ -11,9 +11,6 @@ preprocess because by not and or one tensor concat add mul max weights module re
 """.split()
 )
 
-#: what a suffix of a number multiplies it by
-MULTIPLIERS = {"K": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
-
 #: words that mean something inside an expression, so no value can have their name
 OPERATOR_WORDS = frozenset({"in", "if", "else", "and", "or", "not"})
 

@@ -9,7 +9,7 @@ from support import compiled
 from torch_oracle import agree
 
 import archdsl
-from archdsl.emit.torch import table
+from archdsl.emit.torch import stored, table
 from archdsl.emit.torch.channels import AFFINE, CODES
 from archdsl.emit.torch.module import execute, module
 from archdsl.emit.torch.rules import Helper
@@ -34,7 +34,7 @@ def test_helper_classes_are_written_once_and_only_where_needed() -> None:
 
 
 def test_the_names_of_all_helper_classes_are_known() -> None:
-    parts = [value for value in vars(table).values() if isinstance(value, ModuleType)]
+    parts = [stored, *(value for value in vars(table).values() if isinstance(value, ModuleType))]
     values = [value for part in parts for value in vars(part).values()]
     values += [inner for value in values if isinstance(value, dict) for inner in value.values()]
     found = {value.name: value.source for value in values if isinstance(value, Helper)}

@@ -99,6 +99,19 @@ NETWORKS = {
     output kept: nms(@boxes, @scores, iou = 0.1, score = 0.5, max = 8)
     first: slice(0, 1) -> reshape([8]) from @kept
     output best: take(@boxes, @first)""",
+    # the number of boxes that are kept, and of regions, is each layer's own
+    "suppressions": """
+    input image: [3, 16, 16]
+    input boxes: [60, 4]
+    input scores: [60]
+    a: nms(@boxes, @scores, iou = 0.1, score = -9, max = 40) -> take(@boxes, in)
+    b: nms(@boxes, @scores, iou = 0.3, score = 0.5, max = 3) -> take(@boxes, in)
+    c: nms(@boxes, @scores, iou = 0.5, score = 0, max = 20) -> take(@boxes, in)
+    concat {
+        roi_align(@image, @a, 2) -> relu; roi_pool(@image, @a, 2) -> relu
+        roi_align(@image, @b, 2) -> relu; roi_pool(@image, @b, 2) -> relu
+        roi_align(@image, @c, 2) -> relu; roi_pool(@image, @c, 2) -> relu
+    }""",
 }
 
 

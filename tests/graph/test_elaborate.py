@@ -36,6 +36,10 @@ def paths(body: str, extra: str = "") -> list[str]:
         ("relu; x: relu; relu", ["0", "x", "2"]),
         ("relu -> x: tanh -> relu", ["0", "x", "2"]),
         ("stage{1 + 1}_b: relu", ["stage2_b"]),
+        # a number as a label is the position, and may leave some out
+        ("relu; 1: tanh; 5: { relu; 3: relu }; relu", ["0", "1", "5.0", "5.3", "6"]),
+        ("c: conv(4, 1) -> 1: relu -> 4: { tanh; relu }", ["c", "c.1", "c.4.0", "c.4.1"]),
+        ("c: conv(4, 1) -> 1: { conv(4, 1) }", ["c.0", "c.1.0"]),
         ("x: relu if 1 < 2 else tanh", ["x"]),
     ],
 )
@@ -103,6 +107,20 @@ def test_branches_come_from_loops_and_conditionals_too() -> None:
     merge = net.checked.layers[-1]
     assert [ref.name for ref in merge.inputs] == ["x", "0", "1", "2"]
     assert merge.output_types[0].shape == (4 + 2 + 2 + 4, 8, 8)
+
+
+def test_references_by_position_and_from_the_root() -> None:
+    net = compiled("""
+    block part { conv: relu; inside: { conv: tanh; add { @conv; @.conv; @.inside.conv } } }
+    network n {
+        input x: [4, 8, 8]
+        relu
+        conv: conv(4, 1)
+        scope: { relu; conv: conv(4, 1); mul { @conv; @.conv; @0; @.0; @.scope.0 } }
+        part
+    }""").checked
+    assert [ref.name for ref in net.layer("scope.mul").inputs] == ["scope.conv", "conv", "scope.0", "0", "scope.0"]
+    assert [ref.name for ref in net.layer("3.inside.add").inputs] == ["3.inside.conv", "3.conv", "3.inside.conv"]
 
 
 def test_references_reach_stages_instances_and_results() -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from support import compiled, messages
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 import archdsl
 from archdsl.emit.onnx.writer import save
@@ -174,3 +175,38 @@ def test_one_mistake_is_one_diagnostic() -> None:
     text = LSTM.replace("sigmoid(o)", "sigmod(o)")
     found = messages(text + "network n { input x: [6, 5]; cell: lstm_cell(8); linear(3); output c: @cell.recur.c }")
     assert [message.partition(":")[0] for message in found] == ["unknown-op"]
+
+
+EACH = """
+network n {
+    input regions: [3, 4, 6, 5]
+    input shift: [2, 1, 1]
+    module twice: conv(2, 1)
+    recur over time {
+        head: conv(2, 3, pad = 1) -> relu
+        add { skip; @shift }
+        twice -> deconv(4, 2, stride = 2)
+    } from @regions
+}
+"""
+
+
+@pytest.mark.parametrize("opset", [13, 17, 21])
+def test_a_body_without_states_is_applied_to_each_element(opset: int) -> None:
+    """Its weights are those of one application; in PyTorch all elements are one batch."""
+    net = compiled(EACH)
+    weights = net.initialize()
+    assert weights["head.weight"].shape == (2, 4, 3, 3)
+    assert net.checked.outputs[0].type.shape == (3, 4, 12, 10)
+    assert "over_time" not in net.torch_source()
+    assert verify(net.checked, weights, batches=(1, 2, 5), tolerance=1e-5, opset=opset).agrees
+    regions, shift = torch.randn(2, 3, 4, 6, 5), torch.randn(2, 2, 1, 1)
+    given = {key: torch.from_numpy(value) for key, value in weights.items()}
+    alone = []
+    for region in regions.unbind(1):
+        x = F.conv2d(region, given["head.weight"], given["head.bias"], padding=1).relu() + shift
+        x = F.conv2d(x, given["twice.weight"], given["twice.bias"])
+        alone.append(F.conv_transpose2d(x, given["2.weight"], given["2.bias"], stride=2))
+    with torch.inference_mode():
+        found = net.torch(weights).eval()(regions, shift)
+    torch.testing.assert_close(found, torch.stack(alone, 1))

@@ -28,15 +28,27 @@ class Place:
 
 @dataclass
 class Known:
-    """What `@path` means by now, as elaboration keeps it."""
+    """What `@path` means by now, as elaboration keeps it, and by which paths a tensor is meant."""
 
     results: dict[str, TensorRef] = field(default_factory=dict)
+    paths: dict[TensorRef, list[str]] = field(default_factory=dict)
+
+    def copy(self) -> Known:
+        """The same, to be changed on its own."""
+        return Known(dict(self.results), {ref: list(paths) for ref, paths in self.paths.items()})
+
+    def set(self, path: str, ref: TensorRef) -> None:
+        """From here on `@path` means this tensor."""
+        if path in self.results:
+            self.paths[self.results[path]].remove(path)
+        self.results[path] = ref
+        self.paths.setdefault(ref, []).append(path)
 
     def enter(self, layer: Layer) -> None:
         """The results of a layer."""
-        self.results[layer.path] = TensorRef(layer.path)
+        self.set(layer.path, TensorRef(layer.path))
         for index, name in enumerate(layer.op.results(layer.input_types)):
-            self.results[f"{layer.path}.{name}"] = TensorRef(layer.path, index)
+            self.set(f"{layer.path}.{name}", TensorRef(layer.path, index))
 
     def spell(self, ref: TensorRef, place: Place) -> str:
         """The shortest reference that means this tensor; KeyError where there is none.
@@ -46,7 +58,7 @@ class Known:
         name = next((name for name, held in place.names.items() if held == ref), None)
         if name is not None:
             return f"@{name}"
-        paths = [path for path, held in self.results.items() if held == ref]
+        paths = self.paths.get(ref)
         if not paths:
             raise KeyError(ref.name)
         path = min(paths, key=lambda path: (path != ref.path, len(path)))

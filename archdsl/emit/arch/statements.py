@@ -45,7 +45,8 @@ class Writer:
         node = part.node
         if isinstance(node, Input):
             self.lines.append(spelling.input_text(node, self.symbols))
-            self.known.results[node.path] = place.flow = TensorRef(node.path)
+            place.flow = TensorRef(node.path)
+            self.known.set(node.path, place.flow)
             return
         training = self._training(part, place)
         before = place.flow
@@ -82,7 +83,8 @@ class Writer:
         """`output NAME: @tensor`, for those that are not written yet; what follows reads the last of them."""
         for output in self.graph.outputs[self.outputs : end]:
             self.lines.append(f"output {output.name}: {self.known.spell(output.tensor, place)}")
-            self.known.results.setdefault(output.name, output.tensor)
+            if output.name not in self.known.results:
+                self.known.set(output.name, output.tensor)
             place.flow = output.tensor
         self.outputs = max(self.outputs, end)
 
@@ -135,7 +137,8 @@ class Writer:
         text += self.results_named(layer, place)
         tail = replace(place.inner(part.path), position=1)
         links = [self.link(inner, tail) for inner in part.parts.values()]
-        place.flow = self.known.results[part.path] = tail.flow or place.flow
+        place.flow = tail.flow or place.flow
+        self.known.set(part.path, place.flow)
         self.line(label + " -> ".join([text, *links]) + origin + training, layer.span, layer.path)
         self._assigned(label, place)
 
@@ -170,7 +173,8 @@ class Writer:
         self.body(list(part.parts.values()), inner)
         inside, self.lines = "\n".join(self.lines), lines
         assert inner.flow is not None
-        tail.flow = self.known.results[part.path] = inner.flow
+        tail.flow = inner.flow
+        self.known.set(part.path, inner.flow)
         return f"{label}{{\n{inside}\n}}"
 
     def merge(self, layer: Layer, place: Place) -> None:
@@ -201,7 +205,8 @@ class Writer:
             inner.flow = stage.result
         self.lines.append(f"}}{training}")
         assert inner.flow is not None
-        place.flow = self.known.results[part.path] = inner.flow
+        place.flow = inner.flow
+        self.known.set(part.path, inner.flow)
         self._assigned(label, place)
 
     # Modules
@@ -214,7 +219,8 @@ class Writer:
 
     def module(self, owner: str, use: Part, place: Place) -> None:
         """`module name: chain`, as its first use applies it; references begin at the network, not at a use."""
-        results, lines = dict(self.known.results), self.lines
+        known, lines = self.known, self.lines
+        self.known = known.copy()
         flow = entry(self.graph, self.root, use)
         inside = Place(use.path, flow, training=True, use=use.path)
         for layer in self.graph.layers:  # by the time of its use, what it reads has been made
@@ -229,8 +235,7 @@ class Writer:
             links = [self.link(inner, inside) for inner in use.parts.values()]
             lines.append(f"module {name}: {' -> '.join([text, *links])}  # {self._origin(use.node.span)}")
         else:
-            reads = sum(flow in layer.inputs for layer in use.layers())
-            if flow is not None and reads > 1:
+            if flow is not None and any(flow in layer.inputs for layer in list(use.layers())[1:]):
                 inside.names[ENTRY] = flow
                 self.lines.append(f"skip as {ENTRY}")
             self.body(list(use.parts.values()), inside)
@@ -238,7 +243,7 @@ class Writer:
             if stage is not None and stage.result != inside.flow:
                 self.lines.append(self.known.spell(stage.result, inside))
             lines += [f"module {name}: {{", *self.lines, "}"]
-        self.lines, self.known.results = lines, results
+        self.lines, self.known = lines, known
         place.names[name] = TensorRef("")  # no tensor: a reference of this name would not reach a stage
 
     def _origin(self, span: Span) -> str:
@@ -254,7 +259,8 @@ class Writer:
             self.known.enter(layer)
         last = list(part.layers())[-1]
         stage = self.graph.stages.get(part.path)
-        place.flow = self.known.results[part.path] = stage.result if stage else TensorRef(last.path)
+        place.flow = stage.result if stage else TensorRef(last.path)
+        self.known.set(part.path, place.flow)
         span = self.graph.scopes[part.path].span if part.path in self.graph.scopes else last.span
         self.line(f"{label}{name}{origin}{training}", span, part.path)
 
@@ -277,7 +283,7 @@ class Writer:
         labelled = {part.name for part in parts}
         bare = {name: ref for name, ref in zip(names, end.inputs[1:], strict=True) if name not in labelled}
         inner = replace(place, flow=step, names={**place.names, **states}, states=names, bare=bare)
-        if sum(step in layer.inputs for part in parts for layer in part.layers()) > 1:
+        if any(step in layer.inputs for layer in [layer for part in parts for layer in part.layers()][1:]):
             self.lines.append(f"in as {ENTRY}")
             inner.names[ENTRY] = step
         self.body(parts, inner)
@@ -294,7 +300,7 @@ class Writer:
     def unlabelled_states(self, part: Part, place: Place) -> None:
         """States that are set to a tensor which is there already: each takes a position, which is missing now."""
         while place.bare and part.name.isdigit() and int(part.name) > place.position:
-            name = next((name for name, ref in place.bare.items() if ref in self.known.results.values()), None)
+            name = next((name for name, ref in place.bare.items() if self.known.paths.get(ref)), None)
             if name is None:
                 return
             self.assign(name, place.bare[name], place)

@@ -22,6 +22,19 @@ def window_attributes(geometry: Geometry, padding: tuple[Pair, ...], ceil: bool 
     return {"kernel_shape": geometry.kernel, "strides": geometry.stride, "pads": pads, "ceil_mode": int(ceil)}
 
 
+def within(kernel: tuple[int, ...], stride: tuple[int, ...]) -> dict[str, AttributeValue]:
+    """A window that stays on its input, in the words that keep onnxruntime from moving a Pad before it into it."""
+    return {"kernel_shape": kernel, "strides": stride, "auto_pad": "VALID"}
+
+
+def after_pad(site: Site) -> bool:
+    """Whether the input is what a Pad gives. onnxruntime (1.27, PadFusion) makes its zeros the pool's own border.
+
+    That of MaxPool never wins, which zeros may, and one as wide as the kernel it then refuses to load.
+    """
+    return any(node.op_type == "Pad" and site.input in node.output for node in reversed(site.emitter.graph.node))
+
+
 def extended(geometry: Geometry) -> tuple[Pair, ...]:
     """The padding with what ceil mode adds at the end as ordinary end padding."""
     pairs = zip(geometry.padding, geometry.ceil_extra, strict=True)
@@ -46,7 +59,12 @@ def maxpool(site: Site, op: MaxPool) -> None:
     if op.indices:
         return _maxpool_indices(site, geometry)
     padding = extended(geometry)
-    if max(geometry.dilation) == 1 or not any(map(any, padding)):
+    bordered = any(map(any, padding))
+    if after_pad(site):
+        source = _padded(site, padding, -math.inf) if bordered else site.input
+        attributes = within(geometry.kernel, geometry.stride)
+        return site.final("MaxPool", [source], dilations=geometry.dilation, **attributes)
+    if max(geometry.dilation) == 1 or not bordered:
         return site.final("MaxPool", site.inputs, dilations=geometry.dilation, **lowered(site, geometry))
     # runtimes limit the padding by the kernel without its dilation
     source = _padded(site, padding, -math.inf)
@@ -75,6 +93,9 @@ def avgpool(site: Site, op: AvgPool) -> None:
     counted = op.count_include_pad and any(map(any, geometry.padding))
     if counted and geometry.ceil and symbolic(geometry.input):
         raise Unsupported(f"how much of its padding counts in ceil mode depends on {names(geometry.input)}")
+    if after_pad(site) and (counted or not any(map(any, geometry.padding))) and not any(geometry.ceil_extra):
+        source = _padded(site, geometry.padding, 0.0) if counted else site.input
+        return site.final("AveragePool", [source], **within(geometry.kernel, geometry.stride))
     if not (counted and any(geometry.ceil_extra)):
         attributes = lowered(site, geometry)
         return site.final("AveragePool", site.inputs, count_include_pad=int(counted), **attributes)
@@ -137,7 +158,8 @@ def _adaptive(site: Site, out: Sizes, pool: str, reduce: str) -> None:
         return site.final(f"Global{pool}Pool", site.inputs)
     if all(size % share == 0 for size, share in zip(sizes, shares, strict=True)):
         kernel = tuple(size // share for size, share in zip(sizes, shares, strict=True))
-        return site.final(f"{pool}Pool", site.inputs, kernel_shape=kernel, strides=kernel)
+        plain: dict[str, AttributeValue] = {"kernel_shape": kernel, "strides": kernel}
+        return site.final(f"{pool}Pool", site.inputs, **(within(kernel, kernel) if after_pad(site) else plain))
     *others, last = [axis for axis, size in enumerate(sizes) if size != shares[axis]]
     name, value = site.input, site.type
     for axis in others:

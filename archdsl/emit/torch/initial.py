@@ -10,6 +10,7 @@ from archdsl.emit.torch.expression import Display, Text, written
 from archdsl.emit.torch.layout import STEP, lines
 from archdsl.emit.torch.rules import Helper, by_rank
 from archdsl.graph.graph import Graph, Layer
+from archdsl.ops.attention import MultiheadAttention
 from archdsl.ops.base import DEFAULT, ZEROS, Init, Op, Weight
 from archdsl.ops.convolution import Conv, Depthwise
 from archdsl.ops.embedding import Embedding, Parameter
@@ -56,18 +57,22 @@ def initialization_helpers(graph: Graph) -> dict[str, str]:
 class Group:
     """Weights of one name in modules of one class: the modules that have it, and those of each call, `{}` in it.
 
-    What a parametrization stores is set through the weight that it computes, module by module.
+    What a parametrization stores is set through the weight that it computes, module by module. So are modules of a
+    class that PyTorch uses `within` its own: `nn.MultiheadAttention` has an `nn.Linear`, which begins otherwise.
     """
 
     parametrized: bool = False
+    within: bool = False
     having: list[str] = field(default_factory=list)
     calls: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def usual(self) -> str | None:
         """The commonest call, to begin with for all of them; None where some are left to the constructor."""
-        complete = sum(map(len, self.calls.values())) == len(self.having) and not self.parametrized
-        return max(self.calls, key=lambda call: len(self.calls[call])) if complete else None
+        complete = sum(map(len, self.calls.values())) == len(self.having)
+        if not complete or self.parametrized or self.within:
+            return None
+        return max(self.calls, key=lambda call: len(self.calls[call]))
 
 
 def initialization(graph: Graph) -> list[str]:
@@ -84,13 +89,14 @@ def _groups(graph: Graph) -> tuple[dict[tuple[str, str], Group], dict[str, int]]
     """Groups by module class and weight name, and how many modules each class has."""
     groups: dict[tuple[str, str], Group] = {}
     counts: dict[str, int] = {}
+    attention = any(isinstance(layer.op, MultiheadAttention) for layer in graph.layers)
     for layer in {layer.module: layer for layer in graph.layers if type(layer.op) in DECLARING}.values():
         name = _class_name(layer)
         counts[name] = counts.get(name, 0) + 1
         for weight in layer.weights:
             if weight.init.scheme not in SCHEMES:  # made of another weight, with which it is set
                 continue
-            group = groups.setdefault((name, weight.name), Group("." in weight.name))
+            group = groups.setdefault((name, weight.name), Group("." in weight.name, attention and name == "nn.Linear"))
             group.having.append(layer.module)
             if weight.init != DECLARING[type(layer.op)]:
                 group.calls.setdefault(_call(weight), []).append(layer.module)

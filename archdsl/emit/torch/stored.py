@@ -36,6 +36,9 @@ class TableConv{rank}d(nn.Module):
         kernels[self.places] = self.weight
         return F.conv{rank}d(x, kernels, self.bias, self.stride, self.padding, self.dilation)'''
 
+#: By spatial rank.
+TABLE_CONVS = {rank: Helper(f"TableConv{rank}d", TABLE_CONV.format(rank=rank)) for rank in (1, 2, 3)}
+
 
 def normalized(module: Expr, norm: str) -> Expr:
     """The module with its weight computed from what `torch.nn.utils.parametrizations` stores."""
@@ -44,10 +47,9 @@ def normalized(module: Expr, norm: str) -> Expr:
 
 def table_conv(op: Conv, types: Types, operand: Expr, padding: object) -> Form:
     """A convolution by a connection table, which `torch.nn` lacks."""
-    geometry, rank = op.geometry(types), len(types[0].spatial)
-    name = f"TableConv{rank}d"
+    geometry, helper = op.geometry(types), TABLE_CONVS[len(types[0].spatial)]
     module = call(
-        name,
+        helper.name,
         Literal(types[0].shape[0], "in_channels"),
         Display(tuple(Literal(row, "row") for row in op.table), "()"),
         Literal(geometry.kernel, "kernel"),
@@ -56,4 +58,4 @@ def table_conv(op: Conv, types: Types, operand: Expr, padding: object) -> Form:
         dilation=(simplest(geometry.dilation), 1),
         bias=(op.bias, True),
     )
-    return Form(module_call(operand), module, "core", Helper(name, TABLE_CONV.format(rank=rank)))
+    return Form(module_call(operand), module, "core", helper)
