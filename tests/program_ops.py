@@ -52,7 +52,8 @@ NUMBERS: dict[str, tuple[float, ...]] = {
 DEFAULT_NUMBERS = (0.5, 1, 2)
 COUNTS: dict[tuple[str, str], tuple[int, ...]] = {
     ("lrn", "size"): (1, 3, 5), ("layernorm", "axes"): (1, 2, 3), ("depthwise", "multiplier"): (1, 2),
-    ("pixel_shuffle", "block"): (1, 2), ("rnn", "layers"): (1, 2), ("lstm", "layers"): (1, 2), ("gru", "layers"): (1, 2),
+    ("pixel_shuffle", "block"): (1, 2), ("depth_to_space", "block"): (1, 2), ("pixel_unshuffle", "block"): (1, 2, 3),
+    ("rnn", "layers"): (1, 2), ("lstm", "layers"): (1, 2), ("gru", "layers"): (1, 2),
 }  # fmt: skip
 
 

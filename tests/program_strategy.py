@@ -169,7 +169,8 @@ def _regions(writer: Writer) -> list[str]:
         lines.append(f"output {name('s')}_o: anchors([2, 3], [3, 2], stride = 2) from @{image}")
     if chance(draw, 0.5):
         values, places = name("t"), name("t")
-        lines.append(f"output {name('s')}_o: topk(1) as {values}, {places} -> slice(0, 1) -> reshape([1]) from @{boxes}")
+        lines.append(f"output {name('s')}_o: reduce_max(-1) -> topk(1) as {values}, {places} from @{boxes}")
+        lines.append(f"output {name('s')}_o: take(@{proper}, {places})")
     lines.append(f"output {name('s')}_o: argmax({pick(draw, (1, -1))}{pick(draw, ('', ', keep = true'))}) from @{boxes}")
     return [*lines, f"conv(2, 1) from @{image}"]
 

@@ -8,6 +8,7 @@ from archdsl.language.format_lines import WIDTH, Line, spaced
 from archdsl.language.format_pieces import Piece
 
 Group = list[tuple[int, Piece]]
+MOST_LISTS = 8
 
 
 def fold(lines: Iterable[Line], width: int) -> bool:
@@ -56,7 +57,9 @@ def _groups(line: Line, depths: list[int], body: bool) -> list[list[Piece]]:
 
 
 def _clause(line: Line, depths: list[int]) -> list[Piece]:
-    return [piece for _, piece in _outside(line, depths) if piece.role == "clause"][:1]
+    """The first clause, and each after it that does not fit."""
+    starts = [piece for _, piece in _outside(line, depths) if piece.role == "clause"]
+    return [*starts[:1], *_overflowing(line, starts[1:], starts[:1])]
 
 
 def _else(line: Line, depths: list[int]) -> list[Piece]:
@@ -81,8 +84,10 @@ def _links(line: Line, depths: list[int]) -> list[Piece]:
 
 
 def _list(line: Line, depths: list[int]) -> list[Piece]:
-    """The longest list of arguments or items: its content gets a line of its own."""
+    """The longest list of arguments or items: its content gets a line of its own. Among many lists there is none."""
     lists = [group for group in _groups(line, depths, False) if group[-1].listed]
+    if len(lists) > MOST_LISTS:
+        return []
     longest = max(lists, key=lambda group: sum(len(piece.text) for piece in group), default=[])
     return [longest[0], longest[-1]] if longest else []
 
@@ -91,16 +96,25 @@ def _items(line: Line, depths: list[int]) -> list[Piece]:
     """Inside brackets that are laid out over lines: a new line where the next item does not fit."""
     if not line.listed:
         return []
+    commas = [i for i, piece in enumerate(line.pieces[:-1]) if piece.text == "," and not depths[i]]
+    return _overflowing(line, [line.pieces[i + 1] for i in commas], [])
+
+
+def _overflowing(line: Line, starts: list[Piece], begin: list[Piece]) -> list[Piece]:
+    """Those pieces of a line, each the start of a part, where the part does not fit behind the others of its line."""
+    known, fresh = {id(piece) for piece in starts}, {id(piece) for piece in begin}
     found: list[Piece] = []
-    width, item = line.indent, 0
-    start: Piece | None = None  # the first piece of the item that is being measured
-    for before, piece, depth in zip([Piece(""), *line.pieces], line.pieces, depths, strict=False):
-        if before.text == "," and not depth:
-            width, item, start = width + item, 0, piece
-        item += spaced(before, piece) + len(piece.text)
-        if start is not None and width + item > WIDTH and start not in found[-1:]:
+    width, part = line.indent, 0
+    start: Piece | None = None
+    for before, piece in zip([Piece(""), *line.pieces], line.pieces, strict=False):
+        if id(piece) in fresh:
+            width, part, start = line.indent, 0, None
+        if id(piece) in known:
+            width, part, start = width + part, 0, piece
+        part += spaced(before, piece) + len(piece.text)
+        if start is not None and width + part > WIDTH:
             found.append(start)
-            width = line.indent
+            width, start = line.indent, None
     return found
 
 

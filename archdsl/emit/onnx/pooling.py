@@ -28,7 +28,7 @@ def within(kernel: tuple[int, ...], stride: tuple[int, ...]) -> dict[str, Attrib
 
 
 def after_pad(site: Site) -> bool:
-    """Whether the input is what a Pad gives. onnxruntime (1.27, PadFusion) makes its zeros the pool's own border.
+    """Whether the input is what a Pad gives. onnxruntime (1.31, PadFusion) makes its zeros the pool's own border.
 
     That of MaxPool never wins, which zeros may, and one as wide as the kernel it then refuses to load.
     """

@@ -9,23 +9,43 @@ from archdsl.emit.onnx.sizes import joined, plane, sizes_of
 from archdsl.emit.onnx.stored import plain_weight
 from archdsl.ops.base import TensorType
 from archdsl.ops.dims import symbolic
-from archdsl.ops.transposed import Deconv, Unpool
+from archdsl.ops.transposed import Deconv, Spread, Unpool
 
 
 @rule(Deconv)
 def deconv(site: Site, op: Deconv) -> None:
     spread = op.spread(site.layer.input_types)
     begins, ends = zip(*spread.padding, strict=True)
+    source, extra = site.input, spread.extra
+    if any(more >= stride for more, stride in zip(extra, spread.stride, strict=True)):
+        source, ends = _lengthened(site, spread)
+        extra = (0,) * len(ends)
     site.final(
         "ConvTranspose",
-        [site.input, plain_weight(site, op), *([site.weight("bias")] if op.bias else [])],
+        [source, plain_weight(site, op), *([site.weight("bias")] if op.bias else [])],
         kernel_shape=spread.kernel,
         strides=spread.stride,
         pads=(*begins, *ends),
-        output_padding=spread.extra,
+        output_padding=extra,
         dilations=spread.dilation,
         group=op.groups,
     )
+
+
+def _lengthened(site: Site, spread: Spread) -> tuple[str, tuple[int, ...]]:
+    """The input with zeros at its end, and what is then cut off the end of the result.
+
+    ONNX lengthens a result by less than the stride, PyTorch by less than the dilation too. Zeros reach on and add nothing.
+    """
+    ends = [end - more for (_, end), more in zip(spread.padding, spread.extra, strict=True)]
+    zeros = tuple(max(0, -(end // stride)) for end, stride in zip(ends, spread.stride, strict=True))
+    cut = tuple(end + stride * more for end, stride, more in zip(ends, spread.stride, zeros, strict=True))
+    if not any(zeros):
+        return site.input, cut
+    pads = site.constant("pads", (*[0] * (len(zeros) + 4), *zeros))
+    sizes = (size + more for size, more in zip(site.type.spatial, zeros, strict=True))
+    value = TensorType((site.type.shape[0], *sizes), site.type.dtype)
+    return site.node("Pad", [site.input, pads], "lengthened", value, mode="constant"), cut
 
 
 @rule(Unpool)
