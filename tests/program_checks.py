@@ -48,9 +48,9 @@ def check_report(net: archdsl.Network, counts: dict[str, int]) -> None:
 
 
 def check_claims(program: Program, net: archdsl.Network, counts: dict[str, int]) -> None:
-    """The program with what PyTorch counts under some stages as claims compiles; with one more parameter it does not."""
+    """The program with what PyTorch counts under some stages as claims compiles; with one more it does not."""
     stages = [(number, path) for number, path in program.stages if path in net.checked.stages]  # `a: skip` is none
-    if not stages:
+    if not stages or net.checked.uses:  # weights of a module lie elsewhere
         return
     lines = program.text.split("\n")
     for number, path in stages:
@@ -63,9 +63,9 @@ def check_claims(program: Program, net: archdsl.Network, counts: dict[str, int])
         compiled("\n".join(lines), "main")
     except archdsl.ArchError as refusal:
         codes = [diagnostic.code for diagnostic in refusal.diagnostics if diagnostic.severity == "error"]
-        assert codes == ["expect-failed"], codes  # noqa: PT017
-        return
-    raise AssertionError(f"a false claim about {path} holds")
+        if codes == ["expect-failed"]:
+            return
+    raise AssertionError(f"a false claim about {path} is not refused as one")
 
 
 def check_agreement(net: archdsl.Network, weights: dict[str, np.ndarray]) -> str:
@@ -85,7 +85,7 @@ def check_agreement(net: archdsl.Network, weights: dict[str, np.ndarray]) -> str
 
 
 def cancelled(graph: CheckedGraph, weights: dict[str, np.ndarray], worst: Difference) -> bool:
-    """Whether the difference is what rounding leaves of the largest number on the way, as in the mean of a group norm."""
+    """Whether the difference is what rounding leaves of the largest number on the way, as in a group norm's mean."""
     whole, _ = opened(graph)
     [found] = run_torch(whole, weights, [draw_inputs(graph, worst.batch, 0)])
     real = [array[np.isfinite(array)] for array in found.values() if array.dtype.kind == "f"]
@@ -94,7 +94,7 @@ def cancelled(graph: CheckedGraph, weights: dict[str, np.ndarray], worst: Differ
 
 
 def ill_conditioned(graph: CheckedGraph, weights: dict[str, np.ndarray], worst: Difference) -> bool:
-    """Whether numbers changed in their last bits change PyTorch's own result by as much as a tenth of what is allowed."""
+    """Whether numbers changed in their last bits move PyTorch's own result by a tenth of what is allowed."""
     inputs = draw_inputs(graph, worst.batch, 0)
     noise = np.random.default_rng(0)
     others = ({name: _moved(value, noise) for name, value in arrays.items()} for arrays in (weights, inputs))

@@ -66,7 +66,7 @@ def gram(site: Site) -> Text:
     """A matrix times itself turned."""
     if len(site.value.shape) < 2:
         return None
-    *stack, rows, columns = site.value.shape
+    *stack, rows, _ = site.value.shape
     if math.prod(stack) * rows * rows > LARGEST:
         return None
     order = [*range(1, len(stack) + 1), len(stack) + 2, len(stack) + 1]
@@ -81,8 +81,15 @@ def attention(site: Site) -> Text:
     steps, features = site.value.shape
     q, k = site.name(), site.name()
     heads = pick(site.draw, [n for n in (1, 2, 3) if features % n == 0])
-    kind = pick(site.draw, (f"attention({q}, {k}, {q}, heads = {heads})", f"attention({k}, {q}, causal = true)",
-                            f"multihead_attention({q}, {k}, {heads})", f"multihead_attention({q}, heads = {heads}, causal = true)"))
+    kind = pick(
+        site.draw,
+        (
+            f"attention({q}, {k}, {q}, heads = {heads})",
+            f"attention({k}, {q}, causal = true)",
+            f"multihead_attention({q}, {k}, {heads})",
+            f"multihead_attention({q}, heads = {heads}, causal = true)",
+        ),
+    )
     return f"linear({features}) as {q} -> tanh as {k} -> {kind}", site.of(steps, features)
 
 
@@ -135,7 +142,16 @@ def halves(site: Site) -> Text:
 def positions(site: Site) -> Text:
     if len(site.value.shape) != 2:
         return None
-    return f"linear(4) -> positional_encoding", site.of(site.value.shape[0], 4)
+    return "linear(4) -> positional_encoding", site.of(site.value.shape[0], 4)
+
+
+def connected(site: Site) -> Text:
+    """A convolution whose output channels see some input channels each."""
+    if len(site.value.shape) not in (2, 3, 4):
+        return None
+    channels, *spatial = site.value.shape
+    table = [[pick(site.draw, range(channels))] for _ in range(2)] + [list(range(channels))]
+    return f"conv(3, 1, table = {table})", site.of(3, *spatial)
 
 
 def best(site: Site) -> Text:
@@ -147,6 +163,22 @@ def best(site: Site) -> Text:
     return f"topk({count})", site.of(*site.value.shape[:-1], count)
 
 
-IDIOMS = (binary, division, positive, bounded, choice, masked, gram, attention, mask, stateful, unpooled, learned, halves,
-          positions, best)
+IDIOMS = (
+    binary,
+    division,
+    positive,
+    bounded,
+    choice,
+    masked,
+    gram,
+    attention,
+    mask,
+    stateful,
+    unpooled,
+    learned,
+    halves,
+    positions,
+    connected,
+    best,
+)
 POINTWISE = (binary, division, positive, bounded, choice, masked)

@@ -117,8 +117,8 @@ def _arguments(draw: Draw, cls: type[Op], value: Value) -> dict[str, tuple[Any, 
     """Value and text of each argument that is given; None where there is nothing to choose from."""
     found: dict[str, tuple[Any, str]] = {}
     for field in parameters(cls):
-        if field.default is not MISSING and not chance(draw, 0.3):
-            continue
+        if field.default is not MISSING and (field.metadata["kind"] == "table" or not chance(draw, 0.3)):
+            continue  # tables stand in `program_idioms`
         if field.metadata["kind"] == "init":
             text = pick(draw, BIAS_INITS if "bias" in field.name else WEIGHT_INITS)
             found[field.name] = (field.default, text)

@@ -1,12 +1,11 @@
 """Random valid programs over the whole language, for hypothesis: `@given(programs())`.
 
-Types are tracked while a program is written, so that it is valid by construction: a refusal by the compiler is a finding,
-but for what is `excused`.
+Types are tracked while a program is written, so that it is valid by construction: a refusal by the compiler is a
+finding, but for what is `EXCUSED`.
 """
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
@@ -22,7 +21,7 @@ RECIPES = (
     "optimizer: sgd(lr = 0.1, momentum = 0.9)", "schedule: steps(0.1, at = [30, 60])", "clip: norm(1)", "epochs: 90",
     "augmentation: [random_crop(4, pad = 1), horizontal_flip]", "loss: mse", "batch: 32", "optimizer: adam",
 )  # fmt: skip
-COMMENTS = ("# a comment", "#", "# with `quotes\" and { brackets", "# é")
+COMMENTS = ("# a comment", "#", '# with `quotes" and { brackets', "# é")
 SHAPES = ((3, 6, 6), (4, 5, 7), (1, 8, 8), (2, 4, 4), (3, 4, 4, 4), (5, 6), (4, 4), (6,), (8,), (1,))
 
 
@@ -45,7 +44,9 @@ def programs(draw: Draw) -> Program:
         scope.numbers["width"] = 4
     parameters = _parameters(writer, scope)
     statements = _network(writer, scope)
-    variants = ["network other = main"] if not parameters or chance(draw, 0.5) else [f"network other = main({parameters})"]
+    variants = (
+        ["network other = main"] if not parameters or chance(draw, 0.5) else [f"network other = main({parameters})"]
+    )
     brackets = f"({parameters})" if parameters else ""
     texts = [*head, *writer.items, *(variants if chance(draw, 0.2) else [])]
     texts.insert(pick(draw, (0, len(texts))), _laid_out(draw, f"network main{brackets} {{", statements))
@@ -86,7 +87,9 @@ def _network(writer: Writer, scope: Scope) -> list[str]:
         text, value = writer.chain(scope, value, 0, 2)
         lines.append(f"output {writer.name('out')}: {text}")
     if writer.chance(0.2):
-        lines.append(f"train {{ {'; '.join(draw(st.lists(st.sampled_from(RECIPES), unique_by=_setting, max_size=3)))} }}")
+        lines.append(
+            f"train {{ {'; '.join(draw(st.lists(st.sampled_from(RECIPES), unique_by=_setting, max_size=3)))} }}"
+        )
     return lines
 
 
@@ -171,7 +174,9 @@ def _regions(writer: Writer) -> list[str]:
         values, places = name("t"), name("t")
         lines.append(f"output {name('s')}_o: reduce_max(-1) -> topk(1) as {values}, {places} from @{boxes}")
         lines.append(f"output {name('s')}_o: take(@{proper}, {places})")
-    lines.append(f"output {name('s')}_o: argmax({pick(draw, (1, -1))}{pick(draw, ('', ', keep = true'))}) from @{boxes}")
+    lines.append(
+        f"output {name('s')}_o: argmax({pick(draw, (1, -1))}{pick(draw, ('', ', keep = true'))}) from @{boxes}"
+    )
     return [*lines, f"conv(2, 1) from @{image}"]
 
 

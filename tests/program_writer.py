@@ -1,4 +1,4 @@
-"""Random elements, chains and bodies of the language around a value of known type, with blocks and networks on demand."""
+"""Random elements, chains and bodies around a value of known type, with blocks and networks on demand."""
 
 from __future__ import annotations
 
@@ -68,7 +68,13 @@ class Writer:
                 return str(size)
             options = [name for name, known in scope.numbers.items() if known == size]
             options += [f"{name} + {size - known}" for name, known in scope.numbers.items() if known < size]
-            options += [f"{size * 2} // 2", f"{size + 1} - 1", f"max({size}, 0)", f"[{size}, 7][0]", f"len(range({size}))"]
+            options += [
+                f"{size * 2} // 2",
+                f"{size + 1} - 1",
+                f"max({size}, 0)",
+                f"[{size}, 7][0]",
+                f"len(range({size}))",
+            ]
             options += [f'{{"a": {size}}}["a"]', f"{size} if true else 3", f"sum([1, {size - 1}])", f"1 * ({size})"]
             if value is not None and len(value.shape) >= 3 and not value.open:
                 channels = value.shape[0]
@@ -90,14 +96,16 @@ class Writer:
     def element(self, scope: Scope, value: Value, depth: int) -> tuple[str, Value]:
         self.budget -= 1
         kind = self.draw_kind() if depth < DEEPEST and self.budget > 0 and value.real else "op"
-        if value.open and kind in ("idiom", "recur", "part", "module"):
+        if value.open and kind in ("idiom", "recur", "each", "part", "module"):
             kind = "op"
         found = getattr(self, f"_{kind}")(scope, value, depth) if kind != "op" else None
         return found or op_call(self.draw, value, self.number(scope, value))
 
     def draw_kind(self) -> str:
-        kinds = ["op"] * 16 + ["idiom"] * 5 + ["merge"] * 3 + ["braces", "part", "part", "repeat", "loop", "conditional"]
-        return str(pick(self.draw, [*kinds, "ternary", "recur", "reference", "module"]))
+        kinds = (
+            ["op"] * 16 + ["idiom"] * 5 + ["merge"] * 3 + ["braces", "part", "part", "repeat", "loop", "conditional"]
+        )
+        return str(pick(self.draw, [*kinds, "ternary", "recur", "each", "reference", "module"]))
 
     def _idiom(self, scope: Scope, value: Value, depth: int) -> tuple[str, Value] | None:
         site = Site(self.draw, lambda: self.name("t"), value, scope.labels)
@@ -183,7 +191,7 @@ class Writer:
         return f"if {condition} {{ {other} }} else {{ {text} }}", result
 
     def _recur(self, scope: Scope, value: Value, depth: int) -> tuple[str, Value] | None:
-        if len(value.shape) < 2 or value.shape[0] > 8:
+        if len(value.shape) < 2 or value.shape[0] > 8 or not scope.labels:  # a state names a stage
             return None
         state, units = self.name("h"), pick(self.draw, (1, 2, 3))
         step = Value(TensorType(value.shape[1:]))
@@ -201,6 +209,16 @@ class Writer:
         body = f"{mixed}; {last}" if last else mixed
         text = f"recur over time with {state} = {begin} {{ {body} }}"
         return text, Value(TensorType((value.shape[0], *out.shape)))
+
+    def _each(self, scope: Scope, value: Value, depth: int) -> tuple[str, Value] | None:
+        """A recurrence without states."""
+        if len(value.shape) < 2 or value.open or value.shape[0] > 8:
+            return None
+        step = Value(TensorType(value.shape[1:]))
+        text, out = self.chain(Scope(step, dict(scope.seen), dict(scope.numbers), labels=False), step, depth + 1, 2)
+        if not out.real or math.prod(out.shape) * value.shape[0] > LARGEST:
+            return None
+        return f"recur over time {{ {text} }}", Value(TensorType((value.shape[0], *out.shape)))
 
     def _module(self, scope: Scope, value: Value, depth: int) -> tuple[str, Value] | None:
         fits = [(name, out) for name, (given, out) in scope.modules.items() if given.type == value.type]
@@ -293,7 +311,9 @@ class Writer:
             text, result = self.call(part, scope, value), part.result
             scope.seen |= {f"{scope.prefix}{label}.{path}": seen for path, seen in part.inner.items()}
         else:
-            inner = replace(scope, prefix=f"{scope.prefix}{label}.", numbers=dict(scope.numbers), modules=dict(scope.modules))
+            inner = replace(
+                scope, prefix=f"{scope.prefix}{label}.", numbers=dict(scope.numbers), modules=dict(scope.modules)
+            )
             if body:
                 text, result = self.body(inner, value, depth + 1, 2)
                 text = f"{{ {text} }}"
@@ -321,7 +341,7 @@ class Writer:
             pieces.append("skip")
         return pick(self.draw, ("; ", "\n    ")).join(pieces), value
 
-    # Bringing one type to another ---------------------------------------------------------------------------------------
+    # Bringing one type to another -------------------------------------------------------------------------------------
 
     def fit(self, value: Value, target: Value) -> str | None:
         """What follows a value to make it of another type, "" where nothing has to; None where it is not done here."""

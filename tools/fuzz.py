@@ -1,16 +1,19 @@
 """Random programs and random damage: `python tools/fuzz.py --programs 10000 --mutations 10000 --seed 1`.
 
 Programs are valid by construction; their two forms have to agree. Damaged ones have to end in diagnostics. Prints a
-summary and one shrunk example for each way to fail, and writes the examples to a folder. Exit status 1 where there is one.
+summary and one shrunk example for each way to fail, and writes the examples to a folder. Exit status 1 where there is
+one.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import resource
 import signal
 import sys
+import tempfile
 import time
 import traceback
 import warnings
@@ -31,6 +34,7 @@ from program_strategy import programs
 
 BATCH = 250  # examples between two looks at the clock
 SECONDS = 5.0  # for one damaged program
+SHRINKING = 60.0  # seconds that may be spent on making one example smaller
 SPARE = 1 << 30  # bytes of memory that may be taken besides what is in use at the start
 
 
@@ -43,7 +47,7 @@ class TooSlow(BaseException):
 
 
 def main() -> int:
-    """Run both kinds, print what was found."""
+    """Read the options and run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--programs", type=int, default=1000, help="valid programs to draw")
     parser.add_argument("--mutations", type=int, default=1000, help="damaged programs to draw")
@@ -52,6 +56,13 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("fuzz"), help="folder for programs that fail")
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["XDG_CACHE_HOME"] = folder  # parsed files of others stay where they are
+        return run(asked)
+
+
+def run(asked: argparse.Namespace) -> int:
+    """Both kinds; 1 where something was found."""
     found = hunt("programs", programs(), _valid, asked.programs, asked)
     limit_memory()
     texts = st.one_of(st.sampled_from(shipped()), programs().map(lambda program: program.text))
@@ -96,6 +107,7 @@ def batch(
 ) -> None:
     """Some examples. A way to fail that is known is counted and passed over, a new one is shrunk and ends the batch."""
     fresh: dict[str, str] = {}
+    since: list[float] = []
 
     @settings(
         max_examples=count,
@@ -109,16 +121,19 @@ def batch(
     @seed(number)
     @given(strategy)
     def look(example: Any) -> None:
+        if since and time.monotonic() - since[0] > SHRINKING:
+            return
         way, result = "", ""
         try:
             result = check(example)
-        except (Exception, TooSlow) as failure:
+        except (Exception, TooSlow) as failure:  # noqa: BLE001 (whatever it is, it is a finding)
             way, tail = _way(failure), _tail(failure)
         if not way:
             outcomes[result] += not fresh
         elif way in findings:
             outcomes["failed as before"] += 1
         elif way in fresh or not fresh:  # the turn of another failure comes in another batch
+            since.append(time.monotonic())
             fresh[way] = f"{_text(example)}\n# {way}\n{tail}"
             raise Finding(way)  # out here, since hypothesis tells failures apart by what they come from
 
@@ -140,7 +155,7 @@ def _tail(failure: BaseException) -> str:
 
 
 def _way(failure: BaseException) -> str:
-    """What two failures of the same cause have in common: the kind, the place in the package, and words of the message."""
+    """What failures of the same cause have in common: the kind, the place in the package, and words of the message."""
     frames = [frame for frame in traceback.extract_tb(failure.__traceback__) if "archdsl" in frame.filename]
     place = f"{Path(frames[-1].filename).name.split('_generated_')[0]}:{frames[-1].name}" if frames else ""
     words = re.sub(r"\d+|`[^`]*`|/[^ ]*", "", str(failure).split("\n")[0])[:60]

@@ -266,7 +266,7 @@ def run_output(statement: s.OutputStatement, value: Value | None, here: Here) ->
     result = run_chain(statement.chain, start, here)
     if not isinstance(result, Tensor):
         return POISON
-    if result.training_only:
+    if result.training_only and not here.training:  # a network inside a training part has outputs there
         message = f"output `{name}` is a tensor that exists in training only"
         help = "a training part is an output by itself, in train mode only"
         raise error("training-only", message, statement.name.span, help=help)

@@ -35,7 +35,7 @@ def deconv(site: Site, op: Deconv) -> None:
 def _lengthened(site: Site, spread: Spread) -> tuple[str, tuple[int, ...]]:
     """The input with zeros at its end, and what is then cut off the end of the result.
 
-    ONNX lengthens a result by less than the stride, PyTorch by less than the dilation too. Zeros reach on and add nothing.
+    ONNX lengthens a result by less than the stride, PyTorch by less than the dilation too. Zeros add nothing.
     """
     ends = [end - more for (_, end), more in zip(spread.padding, spread.extra, strict=True)]
     zeros = tuple(max(0, -(end // stride)) for end, stride in zip(ends, spread.stride, strict=True))
