@@ -271,7 +271,8 @@ def _adaptive_window(value: TensorType, out: Sizes) -> Window | Global:
     if set(shares) == {1}:
         return GLOBAL
     axes = list(zip(value.spatial, shares, strict=True))
-    kernel = tuple(max(-(-(i + 1) * n // o) - i * n // o for i in range(o)) for n, o in axes)
+    # share i begins r = i n % o after a whole element, at most o - gcd(n, o), and is ceil((r + n) / o) long
+    kernel = tuple(-(-(n + o - math.gcd(n, o)) // o) for n, o in axes)
     stride = tuple(n // o if n % o == 0 else Fraction(n, o) for n, o in axes)
     return Window(kernel, stride, (1,) * len(axes), ((0, 0),) * len(axes))
 
