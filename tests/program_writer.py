@@ -98,7 +98,10 @@ class Writer:
         kind = self.draw_kind() if depth < DEEPEST and self.budget > 0 and value.real else "op"
         if value.open and kind in ("idiom", "recur", "each", "part", "module"):
             kind = "op"
+        before = dict(scope.seen)
         found = getattr(self, f"_{kind}")(scope, value, depth) if kind != "op" else None
+        if found is None:
+            _restore(scope, before)
         return found or op_call(self.draw, value, self.number(scope, value))
 
     def draw_kind(self) -> str:
@@ -134,9 +137,12 @@ class Writer:
             return None
         branches = [first]
         for _ in range(pick(self.draw, (1, 1, 2))):
+            before = dict(scope.seen)
             text, result = ("skip", value) if self.chance(0.3) else self.branch(scope, value, depth)
             fitted = self.fit(result, target)
-            if fitted is not None:
+            if fitted is None:
+                _restore(scope, before)
+            else:
                 branches.append(f"{{ {text}{fitted} }}" if fitted else text)
         if word != "concat":
             return f"{word} {{ {'; '.join(branches)} }}", Value(target.type)
@@ -361,3 +367,9 @@ class Writer:
         head = " -> reshape([1])" if not value.shape else " -> flatten" if len(value.shape) > 1 else ""
         tail = f" -> reshape({list(target.shape)})" if len(target.shape) > 1 else ""
         return f"{head} -> linear({elements}){tail}"
+
+
+def _restore(scope: Scope, seen: dict[str, Value]) -> None:
+    """Forget what was labelled in a text that is thrown away."""
+    scope.seen.clear()
+    scope.seen.update(seen)

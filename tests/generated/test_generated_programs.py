@@ -42,6 +42,14 @@ FOUND = {
     "a result longer than the stride": "input x: [1, 4, 4]\n deconv(2, 2, output_pad = [0, 1], dilation = 2)",
     "a result lengthened and cut": "input x: [1, 4, 4]\n deconv(2, 2, pad = 1, output_pad = 2, dilation = 3)",
     "a network in a training part": "input x: [4]\n abs\n aux: inner training\n relu from @x",
+    "two recurrences in two labels": """input x: [3, 4]
+        a: { relu -> recur over time { sigmoid } }
+        b: { tanh -> recur over time { select([0]) } }
+        recur over time with h = zeros(1) { h = add { tanh; h } }
+        c: { abs -> recur over time with h = zeros(1) { h = mul { in; h -> scale(1, 1) } } }""",
+    "a module without weights": """input x: [3, 2]
+        module plain: small
+        s: abs -> add { plain; linear(2) }""",
     "weights that are held": "input x: [1, 4, 4]\n s: deconv(1, 1, trainable = false)",
     "a border before shares": "input x: [2, 6, 6]\n abs -> neg -> pad(1) -> adaptive_maxpool(4)",
     "a border before shares' means": "input x: [2, 6, 6]\n pad(2) -> adaptive_avgpool(5)",
@@ -57,6 +65,7 @@ def test_random_programs(program: Program) -> None:
 @pytest.mark.parametrize("body", FOUND.values(), ids=FOUND)
 def test_what_was_found(body: str) -> None:
     inner = "network inner { input y: [4]\n linear(2)\n output first: skip\n output second: @y }"
+    inner += "\nblock small { abs }"
     assert check_program(Program(f"network main {{\n {body}\n}}\n{inner}\n")) == "agrees"
 
 

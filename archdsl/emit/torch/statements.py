@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -133,7 +134,7 @@ def _add_loop(found: Content, layer: Layer, begin: Layer) -> None:
     made = {*stepping, *(ref for statement in inner for ref in statement.results)}
     read = (*(ref for statement in inner for ref in statement.inputs), *returns)
     others = [ref for ref in dict.fromkeys(read) if ref not in made]
-    name = f"_{layer.path.rpartition('.')[2]}"
+    name = _free(f"_{layer.path.rpartition('.')[2]}", {step.name for step in found.steps.values()})
     found.steps[layer.path] = Step(name, _names(stepping, op.states, others), returns)
     sequence, *first = (Var(found.resolve(ref)) for ref in begin.inputs)
     states = (Display(tuple(first), "()"),) if first else ()
@@ -141,6 +142,12 @@ def _add_loop(found: Content, layer: Layer, begin: Layer) -> None:
     inputs = tuple(leaf.ref for leaf, _ in leaves(value) if isinstance(leaf, Var))
     results = tuple(TensorRef(layer.path, index) for index in range(len(layer.output_types)))
     found.statements.append(Statement(results, value, inputs, layer.training_only, ops=("recur",), loop=layer.loop))
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """`_recur`, or where a loop of another label has it already `_recur_2` and so on."""
+    numbered = (f"{name}_{number}" for number in itertools.count(2))
+    return next(each for each in itertools.chain((name,), numbered) if each not in taken)
 
 
 def _names(stepping: list[TensorRef], states: tuple[str, ...], others: list[TensorRef]) -> dict[TensorRef, str]:

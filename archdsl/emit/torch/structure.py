@@ -174,7 +174,8 @@ def _finish(
     # a label around uses of modules that lie elsewhere has nothing to be a module for
     node.is_module = layer is None and (node.block is not None or holds)
     for child in children:
-        found = {**child.shared, **({child.module: child.first} if child.first and child.weighted else {})}
+        called = child.weighted or child.is_module  # a block without weights is a part of its own too
+        found = {**child.shared, **({child.module: child.first} if child.first and called else {})}
         node.shared |= {path: first for path, first in found.items() if not beneath(path, node.module)}
     node.loop = _loop(node, graph)
     node.training_only = (layer is None or layer.training_only) and all(child.training_only for child in children)
