@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from archdsl.runtime.calibration import read_samples
 from archdsl.runtime.deploy import Deployment, prepare
 from archdsl.runtime.precision import lowered
 from archdsl.runtime.session import open_session
-from archdsl.runtime.timing import Call, in_turns, median
+from archdsl.runtime.timing import in_turns, median, relative
 from archdsl.runtime.verify import calibrated
 
 #: network, and how many times faster than fp32 its integers are to be
@@ -71,16 +71,12 @@ def _against_fp32(name: str, times: float, folder: Path, runs: int) -> list[Line
     save(lower.frame.model, small)
     feed = {key: array[None] for key, array in samples.held_back[0].items()}
     sessions = [open_session(path, threads=THREADS) for path in (small, whole)]
-    fast, slow = _milliseconds([bound(session, feed, "cpu", name) for session in sessions], runs)
-    scores, faster = accuracy.outputs[0], slow / fast
+    fast, slow = in_turns([bound(session, feed, "cpu", name) for session in sessions], runs, 3)
+    ours, theirs = (f"{median(each) / 1e6:.1f} ms" for each in (fast, slow))
+    scores, faster = accuracy.outputs[0], relative(slow, fast)
     title = f"{name.rpartition('/')[2]}, int8 / fp32"
     apart = f"{scores.apart:.4f} between photographs"
     return [
-        Line(title, f"{fast:.1f} ms", f"{slow:.1f} ms", ratio(faster), f">= {times:g}x faster", faster >= times),
+        Line(title, ours, theirs, ratio(faster), f">= {times:g}x faster", faster >= times),
         Line("... cosine of the scores", f"{scores.worst:.4f}", apart, "", f">= {COSINE:g}", scores.worst >= COSINE),
     ]
-
-
-def _milliseconds(calls: Sequence[Call], runs: int) -> list[float]:
-    """Medians, the calls taking turns."""
-    return [median(times) / 1e6 for times in in_turns(calls, runs, 3)]

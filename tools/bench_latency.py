@@ -12,7 +12,7 @@ from handwritten import NETWORKS
 
 import archdsl
 from archdsl.runtime.bench import Candidate, bench
-from archdsl.runtime.timing import in_turns, median
+from archdsl.runtime.timing import in_turns, median, relative
 
 THREADS = 2
 #: share of the machine's matrix product rate that these are to reach
@@ -35,7 +35,7 @@ def measure_latency(folder: Path, quick: bool) -> list[Line]:
         candidates = [Candidate(str(path), path, macs=macs) for path in (theirs, ours)]
         other, own = bench(candidates, threads=THREADS, runs=20 if quick else 100).timings
         title = f"{name} on onnxruntime / torch.onnx"
-        lines.append(_even(title, own.median_ms, other.median_ms))
+        lines.append(_even(title, own.median_ms, other.median_ms, own.ratio))
         if name in SHARES:
             assert own.share is not None
             met = own.share >= SHARES[name]
@@ -58,9 +58,10 @@ def _forwards(name: str, runs: int) -> Iterator[Line]:
     for layout in (torch.contiguous_format, torch.channels_last):
         x = image.to(memory_format=layout)
         calls = [_call(each.to(memory_format=layout), x) for each in (ours, theirs)]  # type: ignore[call-overload]
-        own, other = (median(times) / 1e6 for times in in_turns(calls, runs, 3))
+        own, other = in_turns(calls, runs, 3)
         where = "eager" if layout == torch.contiguous_format else "channels_last"
-        yield _even(f"{name}, generated / hand-written, {where}", own, other)
+        title = f"{name}, generated / hand-written, {where}"
+        yield _even(title, median(own) / 1e6, median(other) / 1e6, relative(own, other))
 
 
 def _call(network: torch.nn.Module, x: torch.Tensor) -> Callable[[], None]:
@@ -71,6 +72,5 @@ def _call(network: torch.nn.Module, x: torch.Tensor) -> Callable[[], None]:
     return forward
 
 
-def _even(what: str, ours: float, theirs: float) -> Line:
-    longer = ours / theirs
+def _even(what: str, ours: float, theirs: float, longer: float) -> Line:
     return Line(what, f"{ours:.1f} ms", f"{theirs:.1f} ms", f"{longer:.2f}x", "<= 1.00x", longer < EVEN)

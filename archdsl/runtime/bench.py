@@ -14,7 +14,7 @@ from archdsl.runtime.feed import Shape, batch_of, random_inputs, shapes_of
 from archdsl.runtime.gemm import fastest_gemm
 from archdsl.runtime.machine import Machine, machine
 from archdsl.runtime.session import Device, open_session
-from archdsl.runtime.timing import Call, Clock, in_turns, median, p90
+from archdsl.runtime.timing import Call, Clock, in_turns, median, p90, relative
 
 SCHEMA = "archdsl.bench/1"
 
@@ -34,7 +34,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """What one network took. `ratio` is its median over the first network's.
+    """What one network took. `ratio` is its time over the first network's in the same round, the median of all rounds.
 
     `macs` are those of one sample; `share` is 2 macs x throughput over the rate of the matrix product. Both are None
     where the MACs are not known, and `note` says why.
@@ -105,8 +105,9 @@ def bench(
     gemm = fastest_gemm(device, threads, clock)
     *found, product = in_turns([*(item.call for item in ready), gemm.call], runs, warm_up, clock)
     rate = GemmRate(gemm.size, gemm.flop * 1e9 / median(product))
-    first = median(found[0])
-    timings = tuple(_timing(item, times, first, rate) for item, times in zip(ready, found, strict=True))
+    timings = tuple(
+        _timing(item, times, relative(times, found[0]), rate) for item, times in zip(ready, found, strict=True)
+    )
     return Bench(machine(device, threads), runs, warm_up, rate, timings)
 
 
@@ -131,11 +132,11 @@ def _counted(item: Candidate, session: Any, shapes: Mapping[str, Shape], batch: 
         return None, str(reason)
 
 
-def _timing(item: Prepared, times: list[int], first: float, rate: GemmRate) -> Timing:
+def _timing(item: Prepared, times: list[int], ratio: float, rate: GemmRate) -> Timing:
     middle = median(times)
     throughput = item.batch * 1e9 / middle
     share = None if item.macs is None else 2 * item.macs * throughput / rate.flops
     return Timing(
-        item.name, item.batch, item.inputs, middle / 1e6, p90(times) / 1e6, throughput, middle / first, item.macs,
+        item.name, item.batch, item.inputs, middle / 1e6, p90(times) / 1e6, throughput, ratio, item.macs,
         share, item.note,
     )  # fmt: skip

@@ -11,8 +11,8 @@ import numpy as np
 Call = Callable[[], object]
 Clock = Callable[[], int]  # nanoseconds
 
-#: timed calls of one turn. The one before them is not timed: it brings back the caches, and outlasts the threads of
-#: whoever came before, which spin on for a while. Single calls in turns took 1.3 times as long as a network alone.
+#: timed calls of one turn. The one before them is not timed: it brings back the caches.
+#: Single calls in turns took 1.3 times as long as a network alone.
 BURST = 5
 
 
@@ -41,6 +41,16 @@ def burst(call: Call, count: int, clock: Clock = time.perf_counter_ns) -> list[i
 
 def median(times: Sequence[int]) -> float:
     return float(np.median(times))
+
+
+def relative(times: Sequence[int], others: Sequence[int]) -> float:
+    """How many times longer than the others, both from one `in_turns`: the median over the rounds of it.
+
+    Machines have slow spells of seconds (a neighbour, a clock): a round lies in one of them, medians of all runs
+    may lie in two.
+    """
+    rounds = range(0, len(times), BURST)
+    return float(np.median([median(times[i : i + BURST]) / median(others[i : i + BURST]) for i in rounds]))
 
 
 def p90(times: Sequence[int]) -> float:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from archdsl.runtime.timing import BURST, burst, in_turns, median, p90
+from archdsl.runtime.timing import BURST, burst, in_turns, median, p90, relative
 
 
 @dataclass
@@ -46,6 +46,13 @@ def test_slow_spells_meet_only_those_who_run_then() -> None:
     costs = [5] + [5] * BURST + [5] + [50] * BURST  # the machine is slow in the second round
     (found,) = in_turns([lambda: clock.call("a", *costs)], 2 * BURST, 0, clock)
     assert found == [5] * BURST + [50] * BURST
+
+
+def test_a_ratio_is_taken_within_each_round() -> None:
+    slow = [2] * BURST + [4] * BURST + [40] * BURST  # twice as long in two rounds; the machine is slow in the last
+    assert relative(slow, [1] * BURST + [20] * BURST + [20] * BURST) == 2
+    assert relative([3] * 2, [1] * 2) == 3
+    assert relative([6] * (BURST + 1), [2] * BURST + [6]) == 2
 
 
 def test_median_and_ninth_tenth() -> None:
