@@ -84,17 +84,23 @@ def hunt(
     """Draw and check; the number of different ways to fail."""
     start, outcomes = time.monotonic(), Counter[str]()
     findings: dict[str, str] = {}
-    number = 0
+    number = written = 0
     while (drawn := sum(outcomes.values())) < count and time.monotonic() - start < asked.seconds:
         batch(strategy, check, min(BATCH, count - drawn), asked.seed * 100_003 + number, outcomes, findings)
         number += 1
+        for index in range(written, len(findings)):  # as soon as it is known: somebody may be waiting for the next
+            way, text = list(findings.items())[index]
+            keep(asked.out / f"{title}-{asked.seed}-{index}.arch", way, text)
+        written = len(findings)
     print(f"{title}: {sum(outcomes.values())} in {time.monotonic() - start:.0f} s: {dict(outcomes.most_common())}")
-    for index, (way, text) in enumerate(findings.items()):
-        asked.out.mkdir(parents=True, exist_ok=True)
-        path = asked.out / f"{title}-{asked.seed}-{index}.arch"
-        path.write_text(text, "utf-8", errors="surrogateescape")
-        print(f"\n{path}: {way}\n{text}")
     return len(findings)
+
+
+def keep(path: Path, way: str, text: str) -> None:
+    """Write and print one way to fail."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, "utf-8", errors="surrogateescape")
+    print(f"\n{path}: {way}\n{text}", flush=True)
 
 
 def batch(

@@ -311,3 +311,14 @@ def test_the_oracle_notices_a_wrong_weight() -> None:
     net = module(graph, {**weights, "bn1.bias": weights["bn1.bias"] + 1}).double().eval()
     expected = interpreted(graph, weights, inputs)["logits"]
     assert not torch.allclose(net(*inputs.values()), expected)
+
+
+def test_normal_numbers_do_not_bring_pytorchs_compiler() -> None:
+    """They take a second where they are drawn into tensors of the device `meta`, and would be thrown away."""
+    code = """if True:
+        import sys, archdsl
+        archdsl.load("generative/dcgan_generator").torch()
+        archdsl.load("recurrent/bidirectional_tagger").torch()
+        sys.exit("torch._dynamo" in sys.modules)
+    """
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

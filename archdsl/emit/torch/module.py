@@ -7,6 +7,7 @@ import hashlib
 import linecache
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -34,11 +35,28 @@ def module(graph: CheckedGraph, weights: Weights | None = None, seed: int = 0) -
         raise error("torch-missing", "PyTorch is not installed", help="pip install archdsl[torch]") from cause
     made = execute(torch_source(graph))
     device = torch.get_default_device()
-    with torch.device("meta"):
+    with torch.device("meta"), _nothing_drawn():
         network: nn.Module = getattr(made, network_class(graph))()
     if device.type != "meta":
         _load(network, _drawn(graph, seed) if weights is None else weights)
     return network if device.type in ("cpu", "meta") else network.to(device)
+
+
+def _nothing_drawn() -> AbstractContextManager[object]:
+    """Nothing is drawn into tensors that have shapes only: for normal numbers PyTorch would import its compiler."""
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    class NothingDrawn(TorchFunctionMode):
+        def __torch_function__(
+            self, func: Any, types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        ) -> Any:
+            given = kwargs or {}
+            if func is torch.Tensor.normal_ or getattr(func, "__module__", "") == "torch.nn.init":
+                return args[0] if args else given["tensor"]
+            return func(*args, **given)
+
+    return NothingDrawn()
 
 
 def _drawn(graph: CheckedGraph, seed: int) -> Weights:
