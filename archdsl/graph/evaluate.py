@@ -151,11 +151,16 @@ def _axes(shape: tuple[int, ...]) -> dict[str, int]:
 
 
 def _choice(node: s.Choice, place: Place) -> object:
+    return evaluate(chosen(node, place), place)
+
+
+def chosen(node: s.Expression, place: Place) -> s.Expression:
+    """Which expression `a if c else b` stands for; all others stand for themselves."""
+    if not isinstance(node, s.Choice):
+        return node
     *pairs, last = node.operands
-    for value, condition in zip(pairs[::2], pairs[1::2], strict=True):
-        if truth(condition, place):
-            return evaluate(value, place)
-    return evaluate(last, place)
+    taken = (value for value, condition in zip(pairs[::2], pairs[1::2], strict=True) if truth(condition, place))
+    return next(taken, last)
 
 
 def truth(node: s.Expression, place: Place) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from archdsl.graph.bind import match, missing
-from archdsl.graph.evaluate import Place, evaluate
+from archdsl.graph.evaluate import Place, chosen, evaluate
 from archdsl.graph.lint import walk
 from archdsl.graph.values import kind_of
 from archdsl.language import syntax as s
@@ -47,13 +47,14 @@ TERMS: Mapping[str, Mapping[str, Form]] = {
     },
     "schedule": {
         "constant": {},
-        "steps": {"factor": None, "at": None},  # multiplied by `factor` at these epochs
-        "exponential": {"factor": None, "every": 1},  # multiplied by `factor` every so many epochs
+        # `at` and `every` count epochs, in a recipe that has `iterations` those
+        "steps": {"factor": None, "at": None},  # multiplied by `factor` at these
+        "exponential": {"factor": None, "every": 1},  # multiplied by `factor` every so many
         "plateau": {"factor": None},  # multiplied by `factor` when the validation error stops falling
         "polynomial": {"power": 1.0},
         "linear": {},
         "cosine": {},
-        "listed": {"lr": None, "at": None},  # the rates themselves, each from its epoch on
+        "listed": {"lr": None, "at": None},  # the rates themselves, each from then on
     },
     "clip": {"norm": {"max": None}, "value": {"max": None}},
     "augmentation": {
@@ -95,7 +96,10 @@ class Term:
 
 
 def recipe_of(settings: tuple[s.Named, ...], known: Mapping[str, object], place: Place) -> dict[str, object]:
-    """Settings by name: a `Term`, a tuple of them (`augmentation`, a sum of losses), a number; raises `ArchError`."""
+    """Settings by name: a `Term`, a tuple of them (`augmentation`, a sum of losses), a number; raises `ArchError`.
+
+    Each may be one of two, by a condition: variants of a network are not all trained alike.
+    """
     found: dict[str, object] = {}
     for setting in settings:
         if setting.name in found or setting.name in known:
@@ -112,16 +116,18 @@ def _setting(setting: s.Named, place: Place) -> object:
         guess = did_you_mean(setting.name, known, setting.name_span)
         message = f"`train` has no setting `{setting.name}`"
         raise error("unknown-argument", message, setting.name_span, notes=(f"it has {', '.join(known)}",), **guess)
-    if setting.name == "augmentation" and isinstance(setting.value, s.ListLiteral):
-        return tuple(_term(setting.name, item, place) for item in setting.value.items)
+    value = chosen(setting.value, place)
+    if setting.name == "augmentation" and isinstance(value, s.ListLiteral):
+        return tuple(_term(setting.name, item, place) for item in value.items)
     if setting.name == "loss":
-        losses = tuple(_losses(setting.value, 1.0, place))
+        losses = tuple(_losses(value, 1.0, place))
         return losses[0] if len(losses) == 1 else losses
-    return _term(setting.name, setting.value, place)
+    return _term(setting.name, value, place)
 
 
 def _losses(node: s.Expression, weight: float, place: Place) -> Iterator[Term]:
     """The terms of a sum, each with the numbers that it is multiplied by."""
+    node = chosen(node, place)
     signs = {sign for sign, _ in node.rest} if isinstance(node, s.Operation) else set()
     if isinstance(node, s.Operation) and signs <= {"+", "-"}:
         for sign, part in (("+", node.first), *node.rest):

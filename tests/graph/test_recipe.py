@@ -48,6 +48,22 @@ def test_form(setting: str, expected: str) -> None:
     assert messages(NET.format(setting)) == [expected]
 
 
+def test_variants_may_be_trained_differently() -> None:
+    text = """network n(k = 1) { input x: [4]; linear(3); train {
+        loss:         triplet if k > 1 else 0.5 * cross_entropy + mse
+        augmentation: [horizontal_flip] if k == 2 else pca_lighting
+        batch:        32 if k == 1 else 20
+    } }
+    network twice = n(k = 2)
+    """
+    first, second = (compiled(text, name).checked.recipe for name in ("n", "twice"))
+    assert first["loss"] == (Term("cross_entropy", (("label_smoothing", 0.0),), weight=0.5), Term("mse", ()))
+    assert second["loss"] == Term("triplet", (("margin", 0.2),))
+    assert first["augmentation"] == Term("pca_lighting", (("std", 0.1),))
+    assert second["augmentation"] == (Term("horizontal_flip", ()),)
+    assert (first["batch"], second["batch"]) == (32, 20)
+
+
 def test_a_recipe_belongs_into_a_network() -> None:
     found = messages("block b { relu; train { batch: 3 } }\nnetwork n { input x: [4]; b }")
     assert found == ["syntax-error: `train` belongs into a network, not into a block"]

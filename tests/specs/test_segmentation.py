@@ -206,7 +206,7 @@ SLOW: list[tuple[str, dict[str, Any]]] = [
     *[(name, {"side": 65}) for name in ("fcn32s", "fcn16s", "fcn8s", "fcn_alexnet")],
     *[(name, {"height": 72, "width": 88}) for name in ("segnet", "segnet_sun", "segnet_pascal")],
     ("deconvnet", {}),
-    *[(f"deeplab_v1{kind}", {"side": 97}) for kind in ("", "_7x7", "_4x4", "_4x4_wide")],
+    *[(f"deeplab_v1{kind}", {"side": 97}) for kind in ("", "_7x7", "_4x4", "_4x4_narrow")],
     *[(f"deeplab_v2_{kind}", {"side": 97}) for kind in ("vgg", "vgg_s", "resnet101", "resnet101_msc")],
     *[(f"deeplab_v3{kind}", {"side": 97}) for kind in ("", "_os8", "_101", "_101_os8")],
     *[(f"refinenet{depth}", {"side": 96}) for depth in (50, 101, 152)],
