@@ -24,7 +24,7 @@ class Scope:
     numbers: dict[str, int] = field(default_factory=dict)
     modules: dict[str, tuple[Value, Value]] = field(default_factory=dict)
     prefix: str = ""
-    labels: bool = True  # whether labels are possible; in what is repeated they would clash
+    labels: bool = True  # whether labels and modules are possible; in what is repeated they would clash
 
 
 @dataclass(frozen=True)
@@ -300,7 +300,7 @@ class Writer:
             text = f"let {name} = {self.number(scope, value)(size)}"
             scope.numbers[name] = size
             return text, value
-        if kind == "module" and value.real and value.shape and not value.open and self.budget > 0:
+        if kind == "module" and scope.labels and value.real and value.shape and not value.open and self.budget > 0:
             return self.module(scope, value, depth), value
         if kind == "from" and scope.seen:
             path, source = pick(self.draw, scope.seen.items())

@@ -50,6 +50,12 @@ FOUND = {
     "a module without weights": """input x: [3, 2]
         module plain: small
         s: abs -> add { plain; linear(2) }""",
+    "a module of a label, used further in": """input x: [4]
+        s: { module two: { linear(1, bias_init = zeros) -> linear(4) }
+        t: abs -> two }""",
+    "a gelu, and half of what it takes": """input x: [5, 6]
+        a: gelu(approximate = tanh)
+        add { @a; { @x -> scale(0.5, 1) }; { gelu from @x } }""",
     "weights that are held": "input x: [1, 4, 4]\n s: deconv(1, 1, trainable = false)",
     "a border before shares": "input x: [2, 6, 6]\n abs -> neg -> pad(1) -> adaptive_maxpool(4)",
     "a border before shares' means": "input x: [2, 6, 6]\n pad(2) -> adaptive_avgpool(5)",

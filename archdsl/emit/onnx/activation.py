@@ -75,9 +75,12 @@ def prelu(site: Site, op: PReLU) -> None:
 def gelu(site: Site, op: GELU) -> None:
     if site.opset >= 20:
         return site.final("Gelu", site.inputs, approximate=op.approximate)
-    gate = _tanh_gate(site) if op.approximate == "tanh" else _erf_gate(site)
-    half = site.node("Mul", [site.input, site.constant("half", 0.5)], "scaled")
-    return site.final("Mul", [half, gate])
+    factors = [site.input, site.constant("half", 0.5)]
+    if op.approximate == "tanh":
+        # the number first, as nobody else writes it: onnxruntime merges equal products, and where it makes one kernel
+        # of these nodes it takes the product away from its other readers
+        return site.final("Mul", [site.node("Mul", factors[::-1], "scaled"), _tanh_gate(site)])
+    return site.final("Mul", [site.node("Mul", factors, "scaled"), _erf_gate(site)])
 
 
 def _erf_gate(site: Site) -> str:

@@ -171,12 +171,13 @@ def _finish(
     node.weighted = bool(layer and layer.weights) or any(child.weighted for child in children)
     own = (child for child in children if beneath(child.module, node.module))
     holds = any(child.is_module or (child.layer is not None and child.weighted) for child in own)
-    # a label around uses of modules that lie elsewhere has nothing to be a module for
-    node.is_module = layer is None and (node.block is not None or holds)
+    used: dict[str, Node] = {}
     for child in children:
         called = child.weighted or child.is_module  # a block without weights is a part of its own too
-        found = {**child.shared, **({child.module: child.first} if child.first and called else {})}
-        node.shared |= {path: first for path, first in found.items() if not beneath(path, node.module)}
+        used |= {**child.shared, **({child.module: child.first} if child.first and called else {})}
+    node.shared = {path: first for path, first in used.items() if not beneath(path, node.module)}
+    # a label around uses of modules that lie elsewhere has nothing to be a module for
+    node.is_module = layer is None and (node.block is not None or holds or len(node.shared) < len(used))
     node.loop = _loop(node, graph)
     node.training_only = (layer is None or layer.training_only) and all(child.training_only for child in children)
     node.takes = _parameters_last(node, list(takes.get(node.path, {})))
