@@ -29,7 +29,7 @@ SECTIONS = (
     (
         "Files",
         "What a file holds: [the shape of a file](language.md#the-shape-of-a-file), [claims](language/claims.md).",
-        "start _item use let published row",
+        "start _item use let published row path",
     ),
     (
         "Blocks and networks",
@@ -44,7 +44,7 @@ SECTIONS = (
     (
         "Chains",
         "[How values flow](language.md#how-values-flow), [labels and paths](language/bodies.md#labels-and-paths).",
-        "chain link label choice_element element path arguments",
+        "chain link label choice_element element target arguments",
     ),
     (
         "Expressions",
@@ -55,17 +55,18 @@ SECTIONS = (
 INLINED = frozenset(
     "docstring because default dimensions dimension step setting results interpolation word otherwise state "
     "combinator_word clauses claims claim named _argument choice trailer number string name function incoming_value "
-    "reference_value pair root _sep".split()
+    "reference_value pair root _part computed _sep".split()
 )
 #: names of rules that are not for readers
 CALLED = {
     "start": "file", "choice_element": "choice of elements", "either": "condition", "both": "conjunction",
     "unary": "signed", "postfix": "operand", "_atom": "value", "dtype": "type",
-    "rule": "rule for names",
+    "rule": "rule for names", "target": "reference",
 }  # fmt: skip
 #: what a reader calls the terminals that are patterns, and what they are
 KINDS = {
-    "NAME": ("name", "a letter or `_`, then letters, digits and `_`"),
+    "NAME": (NAME := ("name", "a letter or `_`, then letters, digits and `_`")),
+    "STEM": NAME,  # one that a brace follows
     "NUMBER": ("number", "`64`, `1_000`, `0.5`, `1e-3`, `128M`, `16Ki`"),
     "INDEX": ("digits", "`0`, `1`, ...: which of several results"),
     "STRING": ("string", 'text in `"`, on one line, with Python\'s escapes'),
@@ -292,7 +293,7 @@ def page(shapes: dict[str, Shape]) -> str:
         parts.append(f"## {heading}\n\n{introduction}\n")
         parts += [entry(name, shapes) for name in names.split()]
     parts.append("## Names, numbers and texts\n\n| | is |\n| --- | --- |")
-    parts += [f"| {name} | {meaning} |" for name, meaning in KINDS.values()]
+    parts += [f"| {name} | {meaning} |" for name, meaning in dict.fromkeys(KINDS.values())]
     return "\n".join(parts) + "\n"
 
 

@@ -6,7 +6,6 @@ against a limit. A failed element becomes poison: it is reported once and nothin
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 from archdsl.graph.apply import apply
 from archdsl.graph.bind import bind_block, bind_op
 from archdsl.graph.claims import claims_of
-from archdsl.graph.evaluate import evaluate, truth
+from archdsl.graph.evaluate import evaluate, label_text, spelled, truth
 from archdsl.graph.graph import Output, Scope, Stage
 from archdsl.graph.lint import calls_in
 from archdsl.graph.operands import operands_of
@@ -27,7 +26,6 @@ from archdsl.language.similar import did_you_mean
 from archdsl.ops import OPS
 from archdsl.ops.base import Init, Op
 
-NAME_PART = re.compile(r"[A-Za-z0-9_]+")
 Rule = Callable[[Any, Value | None, Here], Value | None]
 
 
@@ -100,7 +98,7 @@ def _training_output(statement: s.Stage, result: Value | None, here: Here) -> No
     if weight is not None and (isinstance(weight, bool) or not isinstance(weight, int | float)):
         raise error("argument-type", f"`weight` is a number, not {kind_of(weight)}", statement.span)
     if isinstance(result, Tensor):
-        name = here.naming.join(label_text(label, here))
+        name = here.naming.join(label_text(label, here.place(None)))
         here.e.outputs.append(Output(name, result.ref, result.type, True, weight))
 
 
@@ -117,7 +115,7 @@ def claimed_path(chain: s.Chain, before: int, here: Here) -> str | None:
     """The path whose layers a statement's claims count; None where several unlabelled elements have no common one."""
     first = chain.links[0]
     if first.label is not None:
-        return here.naming.join(label_text(first.label, here))
+        return here.naming.join(label_text(first.label, here.place(None)))
     alone = len(chain.links) == 1 and isinstance(first.element, s.Call)
     placed = here.naming.position > before  # the name of a tensor takes no position
     return here.naming.join(str(before)) if alone and placed else None
@@ -152,7 +150,7 @@ def _named(link: s.Link, result: Value | None, here: Here) -> Value | None:
 
 def run_labelled(label: s.LabelName, links: list[s.Link], value: Value | None, here: Here) -> Value | None:
     """The label names a single call itself, or the layer with weights before weight-free ones, or a scope."""
-    name = label_text(label, here)
+    name = label_text(label, here.place(None))
     path = here.naming.label(name, label.span)
     if here.network and not here.naming.path and name in here.e.output_spans:
         first = Label(here.e.output_spans[name], "the output")
@@ -181,21 +179,6 @@ def _labelled(path: str, label: s.LabelName, links: list[s.Link], value: Value |
     if isinstance(result, Tensor) and here.e.layers > layers_before:
         here.e.stages[path] = Stage(path, result.ref, result.type, label.span, here.training)
     return result
-
-
-def label_text(label: s.LabelName, here: Here) -> str:
-    """The label with its `{expressions}` put in."""
-    parts = [part if isinstance(part, str) else _interpolated(part, here) for part in label.parts]
-    return "".join(parts)
-
-
-def _interpolated(node: s.Expression, here: Here) -> str:
-    value = evaluate(node, here.place(None))
-    text = str(value)
-    if isinstance(value, bool | float | tuple | dict | Tensor | Init) or not NAME_PART.fullmatch(text):
-        message = f"a label can contain a whole number or a name, not {kind_of(value)}"
-        raise error("argument-type", message, node.span)
-    return text
 
 
 def _is_head(first: s.Call, rest: list[s.Link], here: Here) -> bool:
@@ -334,7 +317,7 @@ def _run_block(block: s.Block, call: s.Call, value: Value, here: Here, path: str
 
 
 def run_reference(element: s.ReferenceElement, value: Value | None, here: Here) -> Value:
-    found = here.resolve(element.path)
+    found = here.resolve(spelled(element.path, here.place(None)))
     assert isinstance(found, Tensor) or found is POISON
     return found
 

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, TypeVar
 
 from archdsl.graph.functions import FUNCTIONS, TooLong
 from archdsl.graph.values import POISON, Env, Poisoned, Tensor, kind_of, show
 from archdsl.language import syntax as s
-from archdsl.language.diagnostics import error
+from archdsl.language.diagnostics import ArchError, error
 from archdsl.language.limits import Limits
-from archdsl.language.similar import did_you_mean
+from archdsl.language.similar import did_you_mean, nearest
 from archdsl.language.source import Span
+from archdsl.ops.base import Init
 from archdsl.ops.dims import symbolic
 from archdsl.ops.schemes import SCHEMES
+
+NAME_PART = re.compile(r"[A-Za-z0-9_]+")
+#: what one may ask of a tensor
+PROPERTIES = ("shape", "rank", "channels", "depth", "height", "width", "length", "features")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +85,37 @@ def _incoming(node: s.Incoming, place: Place) -> object:
 
 
 def _reference(node: s.Reference, place: Place) -> object:
-    return place.resolve(node.path)
+    """A tensor; or a number of one, `@a.channels`, where no stage has that path."""
+    path = spelled(node.path, place)
+    *first, last = path.parts
+    try:
+        return place.resolve(path)
+    except ArchError:
+        if not any(first) or not nearest(str(last), PROPERTIES):
+            raise
+    whole = place.resolve(replace(path, parts=tuple(first)))
+    span = Span(node.span.source, node.span.end - len(str(last)), node.span.end)
+    return property_of(whole, s.Property(span, str(last))) if whole is not POISON else POISON
+
+
+def spelled(path: s.Path, place: Place) -> s.Path:
+    """The path of a reference with its `{expressions}` put in."""
+    parts = tuple(part if isinstance(part, str) else label_text(part, place) for part in path.parts)
+    return path if parts == path.parts else replace(path, parts=parts)
+
+
+def label_text(label: s.LabelName, place: Place) -> str:
+    """The label, or part of a path, with its `{expressions}` put in."""
+    return "".join(part if isinstance(part, str) else _interpolated(part, place) for part in label.parts)
+
+
+def _interpolated(node: s.Expression, place: Place) -> str:
+    value = evaluate(node, place)
+    text = str(value)
+    if isinstance(value, bool | float | tuple | dict | Tensor | Init) or not NAME_PART.fullmatch(text):
+        message = f"a label can contain a whole number or a name, not {kind_of(value)}"
+        raise error("argument-type", message, node.span)
+    return text
 
 
 def _list(node: s.ListLiteral, place: Place) -> object:

@@ -117,7 +117,8 @@ def _unused_parameters(owner: s.Block | s.Network) -> list[Diagnostic]:
         if isinstance(node, s.Name | s.Call)
     }
     used |= {node.name for p in owner.parameters for node in walk((p.default, p.domain)) if isinstance(node, s.Name)}
-    used |= {node.parts[node.from_root] for node in walk(owner.body) if isinstance(node, s.Path)}
+    firsts = (node.parts[node.from_root] for node in walk(owner.body) if isinstance(node, s.Path))
+    used |= {first for first in firsts if isinstance(first, str)}
     unused = [parameter for parameter in owner.parameters if parameter.name not in used]
     return [
         Diagnostic("unused-parameter", f"parameter `{p.name}` of `{owner.name}` is never used", p.span, "warning")

@@ -9,8 +9,8 @@ from archdsl.graph import branching, modules, recurrence
 from archdsl.graph.bind import check_domain, initialization, match, missing
 from archdsl.graph.claims import claims_of, units_of
 from archdsl.graph.dimensions import Asked, input_shape
-from archdsl.graph.elaborate import claimed_path, label_text, register_statement, run_body, run_chain, tensor_of
-from archdsl.graph.evaluate import evaluate
+from archdsl.graph.elaborate import claimed_path, register_statement, run_body, run_chain, tensor_of
+from archdsl.graph.evaluate import evaluate, label_text
 from archdsl.graph.graph import Graph, Input, Output, Scope, TensorRef
 from archdsl.graph.lint import refuse_recursion
 from archdsl.graph.preprocess import preprocessing
@@ -253,7 +253,7 @@ def run_initialize(statement: s.Initialize, value: Value | None, here: Here) -> 
 
 def run_output(statement: s.OutputStatement, value: Value | None, here: Here) -> Value | None:
     _only_in_network("output", statement, here)
-    name = label_text(statement.name, here)
+    name = label_text(statement.name, here.place(None))
     if here.nested is None and name in here.e.output_spans:
         labels = (Label(here.e.output_spans[name], "first declared here"),)
         raise error("duplicate-label", f"there are two outputs `{name}`", statement.name.span, labels=labels)

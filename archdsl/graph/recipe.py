@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from archdsl.graph.bind import match, missing
-from archdsl.graph.evaluate import Place, chosen, evaluate
+from archdsl.graph.evaluate import Place, chosen, evaluate, spelled
 from archdsl.graph.lint import walk
 from archdsl.graph.values import kind_of
 from archdsl.language import syntax as s
@@ -172,7 +172,8 @@ def _loss(node: s.Expression, weight: float, place: Place) -> Term:
         raise error("too-many-arguments", message, given[-1].span)
     for one in given:
         evaluate(one, place)  # raises where there is no such tensor
-    return replace(term, tensors=tuple(one.path.text for one in given if isinstance(one, s.Reference)), weight=weight)
+    tensors = tuple(spelled(one.path, place).text for one in given if isinstance(one, s.Reference))
+    return replace(term, tensors=tensors, weight=weight)
 
 
 def _number(setting: s.Named, place: Place) -> int | float:

@@ -308,6 +308,11 @@ class Builder(Transformer_NonRecursive[Token, Any]):
     def path(self, meta: Any, kids: Kids) -> s.Path:
         return s.Path(self.span(meta), tuple(map(str, kids)))
 
+    def target(self, meta: Any, kids: Kids) -> s.Path:
+        return s.Path(self.span(meta), tuple(kid if isinstance(kid, s.LabelName) else str(kid) for kid in kids))
+
+    computed = label
+
     # Expressions
 
     def choice(self, meta: Any, kids: Kids) -> s.Choice:

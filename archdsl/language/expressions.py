@@ -99,10 +99,20 @@ class Incoming(Expression):
 
 
 @node
-class Path(Node):
-    """A dotted path; digits are positions. One whose first part is empty, `@.conv`, begins at the block's own scope."""
+class LabelName(Node):
+    """Text and `{expression}` parts of a label, or of a part of a path, in order."""
 
-    parts: tuple[str, ...]
+    parts: tuple[str | Expression, ...]
+
+
+@node
+class Path(Node):
+    """A dotted path; digits are positions. One whose first part is empty, `@.conv`, begins at the block's own scope.
+
+    Parts with expressions in them are those of a reference, `@enc{i}`, before it is looked up.
+    """
+
+    parts: tuple[str | LabelName, ...]
 
     @property
     def from_root(self) -> bool:
@@ -110,7 +120,7 @@ class Path(Node):
 
     @property
     def text(self) -> str:
-        return ".".join(self.parts)
+        return ".".join(part if isinstance(part, str) else part.span.text for part in self.parts)
 
 
 @node

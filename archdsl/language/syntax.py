@@ -11,6 +11,7 @@ from archdsl.language.expressions import (
     Function,
     Incoming,
     Index,
+    LabelName,
     ListLiteral,
     MapLiteral,
     Name,
@@ -164,13 +165,6 @@ class Recur(Element):
     word_span: Span
     states: tuple[State, ...]
     body: Body
-
-
-@node
-class LabelName(Node):
-    """Text and `{expression}` parts of a label in order."""
-
-    parts: tuple[str | Expression, ...]
 
 
 @node

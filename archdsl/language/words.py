@@ -19,7 +19,8 @@ PUNCTUATION = {
     "COLON": "`:`", "EQUAL": "`=`", "AT": "`@`", "DOT": "`.`", "SEMICOLON": "`;`", "__ANON_0": "`->`",
     "__ANON_1": "`->`", "__ANON_2": "`..`", "PLUS": "`+`", "MINUS": "`-`", "TIMES": "`*`", "_POWER": "`**`",
     "COMPARE": "a comparison", "NUMBER": "a number", "INDEX": "a number", "STRING": "a string",
-    "DOCSTRING": "a docstring", "NAME": "a name", "_NEWLINE": "the end of the line", "$END": "the end of the file",
+    "DOCSTRING": "a docstring", "NAME": "a name", "STEM": "a name",
+    "_NEWLINE": "the end of the line", "$END": "the end of the file",
 }  # fmt: skip
 
 VALUE = {"NUMBER", "STRING", "LPAR", "LSQB", "MINUS", "PLUS"}

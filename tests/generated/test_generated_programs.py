@@ -68,6 +68,12 @@ def test_random_programs(program: Program) -> None:
     check_program(program)
 
 
+def test_magnified_rounding_is_no_finding() -> None:
+    """All of what comes out here is what rounding left of numbers that are equal, times the root of 1 / eps."""
+    body = "input x: [1, 4, 4]\n scale(0, offset = 0.1) -> avgpool(3, stride = 1) -> instancenorm"
+    assert check_program(Program(f"network main {{\n {body}\n}}\n")) == "ill-conditioned"
+
+
 @pytest.mark.parametrize("body", FOUND.values(), ids=FOUND)
 def test_what_was_found(body: str) -> None:
     inner = "network inner { input y: [4]\n linear(2)\n output first: skip\n output second: @y }"

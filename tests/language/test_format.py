@@ -116,6 +116,7 @@ def test_many_generated_programs():
         ("block b{ c{1+1}_x :conv (1 ,3)->relu }", "block b { c{1 + 1}_x: conv(1, 3) -> relu }\n"),
         ("block b { relu; tanh # why\n}", "block b {\n    relu; tanh      # why\n}\n"),
         ("block b { @a . 0 -> relu }", "block b { @a.0 -> relu }\n"),
+        ("block b { @a{ 1+1 } . b{i}_c -> relu }", "block b { @a{1 + 1}.b{i}_c -> relu }\n"),
         ("block b(\nk) { relu }", "block b(\n    k,\n) { relu }\n"),
         (
             "block b { if in.channels>1 { relu }\nelse if true {tanh} else{ skip} }",
