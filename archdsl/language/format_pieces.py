@@ -118,6 +118,8 @@ def _roles_of(node: Tree[Token]) -> Iterator[tuple[int, str]]:
         yield from ((sign.start_pos or 0, "sign") for sign in signs)
     elif node.data in ("arguments", "parameters", "index", "word"):
         yield node.meta.start_pos, "attached"
+    elif node.data == "computed":
+        yield from ((kid.start_pos or 0, "attached") for kid in node.children[1:] if isinstance(kid, Token))
     elif node.data in ("interpolation", "map"):
         role = "label" if node.data == "interpolation" else "map"
         yield node.meta.start_pos, role
