@@ -108,6 +108,8 @@ SEQUENCE_REFERENCE: dict[type[Op], Callable[..., Tensor | tuple[Tensor, ...]]] =
     arithmetic.Exp: _binary(torch.exp),
     arithmetic.Log: _binary(torch.log),
     arithmetic.Sqrt: _binary(torch.sqrt),
+    arithmetic.Sin: _binary(torch.sin),
+    arithmetic.Cos: _binary(torch.cos),
     arithmetic.Pow: lambda op, x, w: x[0] ** op.exponent,
     arithmetic.Clamp: lambda op, x, w: x[0].clamp(op.min, op.max),
     arithmetic.Sub: _binary(torch.sub),
@@ -165,7 +167,15 @@ def _tables() -> list[Case]:
 
 
 def _arithmetic() -> list[Case]:
-    unary: list[Op] = [arithmetic.Abs(), arithmetic.Neg(), arithmetic.Exp(), arithmetic.Log(), arithmetic.Sqrt()]
+    unary: list[Op] = [
+        arithmetic.Abs(),
+        arithmetic.Neg(),
+        arithmetic.Exp(),
+        arithmetic.Log(),
+        arithmetic.Sqrt(),
+        arithmetic.Sin(),
+        arithmetic.Cos(),
+    ]
     unary += [arithmetic.Pow(2), arithmetic.Pow(-1.5), arithmetic.Clamp(-1, 0.5), arithmetic.Clamp(0.1)]
     unary += [arithmetic.Clamp(max=-0.5)]
     binary = [arithmetic.Sub(), arithmetic.Div(), arithmetic.Minimum(), arithmetic.Greater(), arithmetic.Less()]

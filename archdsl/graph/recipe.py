@@ -42,6 +42,7 @@ TERMS: Mapping[str, Mapping[str, Form]] = {
         "sgd": {"lr": 0.0, "momentum": 0.0, "weight_decay": 0.0, "nesterov": False},
         "rmsprop": {"lr": 0.0, "decay": 0.9, "eps": 1e-8, "momentum": 0.0, "weight_decay": 0.0},
         "adam": {"lr": 0.0, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.0},
+        "adamw": {"lr": 0.0, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.01},
         "adagrad": {"lr": 0.0, "weight_decay": 0.0},
         "adadelta": {"lr": 1.0, "rho": 0.9, "eps": 1e-6, "weight_decay": 0.0},
     },

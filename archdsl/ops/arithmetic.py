@@ -42,6 +42,16 @@ class Sqrt(_Unary):
     """The square root; NaN below 0."""
 
 
+@op("sin")
+class Sin(_Unary):
+    """The sine, of radians."""
+
+
+@op("cos")
+class Cos(_Unary):
+    """The cosine, of radians."""
+
+
 @op("pow")
 class Pow(_Unary):
     """`x^exponent`."""

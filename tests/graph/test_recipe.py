@@ -39,7 +39,7 @@ def test_a_recipe_is_recorded_with_all_its_numbers() -> None:
         ("clip: norm", "missing-argument: `norm` needs the argument `max`"),
         ("optimizer: sgd(lr = true)", "argument-type: `lr` is a number, not true"),
         ("optimizer: sgd(0.1, nesterov = 1)", "argument-type: `nesterov` is true or false, not the number 1"),
-        ("optimizer: 3", "argument-type: `optimizer` is one of sgd, rmsprop, adam, adagrad, adadelta"),
+        ("optimizer: 3", "argument-type: `optimizer` is one of sgd, rmsprop, adam, adamw, adagrad, adadelta"),
         ("batch: 0", "argument-type: `batch` is a number above 0, not the number 0"),
         ("optimizer: sgd(lr = 0.1, decay = 2)", "unknown-argument: `sgd` has no argument `decay`"),
     ],

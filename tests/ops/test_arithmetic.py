@@ -42,7 +42,7 @@ def test_ranks_have_to_agree() -> None:
     assert refusal(call("sub"), typed(2, 3), typed(3)).code == "merge-shape"
 
 
-@pytest.mark.parametrize("name", ["abs", "neg", "exp", "log", "sqrt"])
+@pytest.mark.parametrize("name", ["abs", "neg", "exp", "log", "sqrt", "sin", "cos"])
 def test_functions_keep_the_type(name: str) -> None:
     assert inferred(call(name), typed(3, 4)) == [(3, 4)]
     assert counts(call(name), typed(3, 4)) == (0, 12)

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from archdsl.emit.onnx.rules import Site, rule
-from archdsl.ops.arithmetic import Abs, Clamp, Div, Equal, Exp, Greater, Less, Log, Minimum, Neg, Pow, Sqrt, Sub, Where
+from archdsl.ops.arithmetic import (
+    Abs,
+    Clamp,
+    Cos,
+    Div,
+    Equal,
+    Exp,
+    Greater,
+    Less,
+    Log,
+    Minimum,
+    Neg,
+    Pow,
+    Sin,
+    Sqrt,
+    Sub,
+    Where,
+)
 from archdsl.ops.base import Op
 
 PLAIN: dict[type[Op], str] = {
     Abs: "Abs", Neg: "Neg", Exp: "Exp", Log: "Log", Sqrt: "Sqrt", Sub: "Sub", Div: "Div", Minimum: "Min",
-    Greater: "Greater", Less: "Less", Equal: "Equal", Where: "Where",
+    Sin: "Sin", Cos: "Cos", Greater: "Greater", Less: "Less", Equal: "Equal", Where: "Where",
 }  # fmt: skip
 
 

@@ -4,10 +4,27 @@ from __future__ import annotations
 
 from archdsl.emit.torch.expression import Infix, Join, Literal, Operand, Text, call
 from archdsl.emit.torch.rules import Form, Types, X, rule
-from archdsl.ops.arithmetic import Abs, Clamp, Div, Equal, Exp, Greater, Less, Log, Minimum, Neg, Pow, Sqrt, Sub, Where
+from archdsl.ops.arithmetic import (
+    Abs,
+    Clamp,
+    Cos,
+    Div,
+    Equal,
+    Exp,
+    Greater,
+    Less,
+    Log,
+    Minimum,
+    Neg,
+    Pow,
+    Sin,
+    Sqrt,
+    Sub,
+    Where,
+)
 from archdsl.ops.base import Op
 
-FUNCTIONS: dict[type[Op], str] = {Abs: "abs", Exp: "exp", Log: "log", Sqrt: "sqrt"}
+FUNCTIONS: dict[type[Op], str] = {Abs: "abs", Exp: "exp", Log: "log", Sqrt: "sqrt", Sin: "sin", Cos: "cos"}
 OPERATORS: dict[type[Op], str] = {Sub: "-", Div: "/", Greater: ">", Less: "<", Equal: "=="}
 Y, Z = Operand(1), Operand(2)
 
