@@ -98,6 +98,8 @@ def mask(site: Site) -> Text:
         return None
     q, m = site.name(), site.name()
     text = f"tanh as {q} -> linear({site.value.shape[0]}) as {m} -> attention({q}, {q}, {q}, mask = {m})"
+    if chance(site.draw, 0.5):  # the same for all queries
+        text = text.replace(f" as {m}", f" -> slice(0, 1, axis = 1) as {m}")
     return text, site.of(*site.value.shape)
 
 

@@ -38,9 +38,9 @@ def _recurrent(op: recurrent.Recurrent, x: list[Tensor], w: Weights) -> tuple[Te
 
 def _scores_hidden(scores: Tensor, masks: list[Tensor], causal: bool) -> Tensor:
     """Scores `[N, heads, T, S]` with minus infinity where nothing may be seen."""
-    for mask in masks:
-        hidden = mask.logical_not() if mask.dtype == torch.bool else None
-        scores = scores + mask[:, None] if hidden is None else scores.masked_fill(hidden[:, None], -math.inf)
+    for one in masks:
+        mask = torch.stack([each.expand(scores.shape[1:]) for each in one])
+        scores = scores.masked_fill(~mask, -math.inf) if mask.dtype == torch.bool else scores + mask
     if causal:
         after = torch.arange(scores.shape[3]) > torch.arange(scores.shape[2])[:, None]
         scores = scores.masked_fill(after, -math.inf)
@@ -155,6 +155,10 @@ def _attentions() -> list[Case]:
         cases += [(attention.MultiheadAttention(heads, causal=True), (X,))]
         cases += [(attention.MultiheadAttention(heads, bias=False), (X,))]
     cases += [(attention.MultiheadAttention(2, causal=True, bias=False), (X, Y, Y, MASK))]
+    for mask in ((7,), (1, 7), (5, 1), (1, 5, 7), (1, 1, 7)):  # all of which any number of heads may share
+        cases += [(attention.Attention(heads, heads == 2), (X, Y, Z, mask)) for heads in (1, 2)]
+        cases += [(attention.MultiheadAttention(heads, causal=heads == 3), (X, Y, Y, mask)) for heads in (1, 3)]
+    cases += [(attention.Attention(2), (X, Y, Z, (2, 5, 7))), (attention.MultiheadAttention(3), (X, Y, Y, (3, 5, 7)))]
     matrices: list[tuple[tuple[int, ...], ...]] = [((5, 6), (6, 3)), ((1, 6), (6, 1))]
     return cases + [(attention.MatMul(), shapes) for shapes in matrices]
 

@@ -41,7 +41,8 @@ class Attention(Op):
 
     Of `query` `[T, D]`, `key` `[S, D]` and `value` `[S, E]`, each head has its share of the features; the result is
     `[T, E]`. A `mask` `[T, S]` is added to the scores, or where it is of bool, says which keys a query may see; every
-    query has to see one. With `causal`, a query sees the keys at its own position and before.
+    query has to see one. `[S]` is the same for all queries, `[heads, T, S]` another for each head; an axis of size 1 is
+    repeated. With `causal`, a query sees the keys at its own position and before.
     """
 
     heads: int = param("count", 1, doc="shares of the features that attend apart")
@@ -54,7 +55,8 @@ class Attention(Op):
 
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
         query, key, value = inputs[:3]
-        check_sequences(self.name, inputs)
+        check_sequences(self.name, (query, key, value))
+        check_masks(inputs[3:], self.heads, query, key)
         if query.shape[1] != key.shape[1]:
             raise _unlike(self.name, "query", query, "key", key, "features")
         if key.shape[0] != value.shape[0]:
@@ -94,7 +96,8 @@ class MultiheadAttention(Op):
 
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
         query, key, value = self.sequences(inputs)
-        check_sequences(self.name, (query, key, value, *inputs[3:]))
+        check_sequences(self.name, (query, key, value))
+        check_masks(inputs[3:], self.heads, query, key)
         for name, given in (("key", key), ("value", value)):
             if given.shape[1] != query.shape[1]:
                 raise _unlike(self.name, "query", query, name, given, "features")
@@ -149,22 +152,27 @@ def score_ops(query: TensorType, key: TensorType, heads: int, causal: bool, mask
 
 
 def check_sequences(name: str, inputs: tuple[TensorType, ...]) -> None:
-    """Query, key and value are `[T, D]` of floating-point numbers, a mask `[T, S]` of those or of bool."""
+    """Query, key and value are `[T, D]` of floating-point numbers."""
     for value in inputs:
         if len(value.shape) != 2:
             raise no_sequence(name, value)
-    query, key = inputs[:2]
-    for value in inputs[:3]:
-        if value.dtype != query.dtype or not value.dtype.startswith("float"):
+        if value.dtype != inputs[0].dtype or not value.dtype.startswith("float"):
             message = f"`{name}` computes with floating-point numbers of one kind, but gets {value.dtype}"
             raise ShapeError("dtype-mismatch", message)
-    for mask in inputs[3:]:
+
+
+def check_masks(masks: tuple[TensorType, ...], heads: int, query: TensorType, key: TensorType) -> None:
+    """A mask is of bool or of the query's type, and its last axes are those of the scores `[heads, T, S]`, or 1."""
+    scores = (heads, query.shape[0], key.shape[0])
+    for mask in masks:
         if mask.dtype not in (query.dtype, "bool"):
             message = f"a mask is of {query.dtype} or bool, not {mask.dtype}"
             raise ShapeError("dtype-mismatch", message)
-        if mask.shape != (query.shape[0], key.shape[0]):
-            wanted = TensorType((query.shape[0], key.shape[0]))
-            raise ShapeError("merge-shape", f"the mask is {mask}, but queries and keys need {wanted}")
+        pairs = zip(mask.shape[::-1], scores[::-1], strict=False)
+        if not 1 <= len(mask.shape) <= 3 or any(size not in (1, wanted) for size, wanted in pairs):
+            wanted = TensorType(scores[1:] if heads == 1 else scores)
+            notes = ("it may leave out the first axes, and have 1 instead of any size",)
+            raise ShapeError("merge-shape", f"the mask is {mask}, but the scores are {wanted}", notes=notes)
 
 
 def check_heads(heads: int, *widths: int) -> None:

@@ -66,7 +66,7 @@ def multihead_attention(site: Site, op: MultiheadAttention) -> None:
 
 def _projections(site: Site, op: MultiheadAttention) -> Sequences:
     """Query, key and value after their share of the input projection; of one sequence all at once."""
-    if len(site.inputs) == 1:
+    if len(set(site.inputs[:3])) == 1:
         return _self_projections(site, op)
     query, key, value = op.sequences(site.layer.input_types)
     names = (site.inputs[0], site.inputs[1], site.inputs[2] if len(site.inputs) > 2 else site.inputs[1])
@@ -164,9 +164,13 @@ def _before(site: Site, query: Named, key: Named) -> str:
 
 def _masked(site: Site, scores: str, type: TensorType) -> str:
     mask, found = site.inputs[3], site.layer.input_types[3]
-    if len(type.shape) == 3:
-        alone = TensorType((1, *found.shape), found.dtype)
-        mask = site.node("Unsqueeze", [mask, site.constant("mask_axis", (1,))], "mask", alone)
+    missing = len(type.shape) - len(found.shape)  # axes, which come after the batch's
+    if missing > 0:
+        axes = site.constant("mask_axes", tuple(range(1, 1 + missing)))
+        mask = site.node("Unsqueeze", [mask, axes], "mask", TensorType((1,) * missing + found.shape, found.dtype))
+    elif missing < 0:
+        axes = site.constant("mask_axes", (1,))
+        mask = site.node("Squeeze", [mask, axes], "mask", TensorType(found.shape[1:], found.dtype))
     if found.dtype == "bool":
         return _hidden(site, mask, scores, type, "masked")
     return site.node("Add", [scores, mask], "masked", type)

@@ -18,12 +18,13 @@ def attention_by_head(
     causal: bool = False,
     scale: float | None = None,
 ) -> Tensor:
-    """Attention of `[N, T, D]` to `[N, S, D]`, each head with its share of the features; a mask is `[N, T, S]`."""
+    """Attention of `[N, T, D]` to `[N, S, D]`, each head with its share of the features; a mask is `[N, ..., S]`."""
     query, key, value = (x.unflatten(2, (heads, -1)).transpose(1, 2) for x in (query, key, value))
     if mask is not None:
-        mask = mask[:, None]
+        mask = mask.reshape(mask.shape[0], *[1] * (4 - mask.dim()), *mask.shape[1:])
         if causal:
-            later = torch.ones(mask.shape[2:], dtype=torch.bool, device=mask.device).triu(1)
+            later = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool, device=mask.device).triu(1)
+            mask = mask.expand(-1, -1, *later.shape)
             mask = mask.masked_fill(later, False if mask.dtype == torch.bool else float("-inf"))
     only_causal = causal and mask is None
     x = F.scaled_dot_product_attention(query, key, value, mask, is_causal=only_causal, scale=scale)
@@ -34,7 +35,7 @@ MASKED = Helper(
     "MaskedMultiheadAttention",
     '''\
 class MaskedMultiheadAttention(nn.MultiheadAttention):
-    """Gives the result alone; a mask is `[N, T, S]`, of numbers to add or of which keys may be seen."""
+    """Gives the result alone; a mask is `[N, ..., S]`, of numbers to add or of which keys may be seen."""
 
     def forward(
         self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None, causal: bool = False
@@ -43,7 +44,9 @@ class MaskedMultiheadAttention(nn.MultiheadAttention):
         if causal:
             hidden = torch.ones(query.shape[1], key.shape[1], dtype=torch.bool, device=query.device).triu(1)
         if mask is not None:
-            mask = (~mask if mask.dtype == torch.bool else mask).repeat_interleave(self.num_heads, 0)
+            mask = ~mask if mask.dtype == torch.bool else mask
+            mask = mask.reshape(mask.shape[0], *[1] * (4 - mask.dim()), *mask.shape[1:])
+            mask = mask.expand(-1, self.num_heads, query.shape[1], key.shape[1]).flatten(0, 1)
             if hidden is not None:
                 mask = mask.masked_fill(hidden, True if mask.dtype == torch.bool else float("-inf"))
             hidden = mask
@@ -61,7 +64,7 @@ def attention(op: Attention, types: Types) -> Form:
     """PyTorch's function where one head and at most one of its masks are all there is."""
     operands = tuple(Operand(index) for index in range(len(types)))
     scale = (None if op.scale is None else float(op.scale), None)
-    if op.heads == 1 and not (op.causal and len(types) > 3):
+    if op.heads == 1 and not (len(types) > 3 and (op.causal or len(types[3].shape) != 2)):
         keywords: dict[str, tuple[object, object]] = {"is_causal": (op.causal, False), "scale": scale}
         return Form(call("F.scaled_dot_product_attention", *operands, **keywords))
     arguments: dict[str, tuple[object, object]] = {"heads": (op.heads, 1), "causal": (op.causal, False)}
