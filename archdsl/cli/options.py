@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from archdsl.language.diagnostics import ArchError, Diagnostic
+from archdsl.language.diagnostics import ArchError, Diagnostic, error
 from archdsl.language.limits import LIMIT_NAMES, Limits
 
 if TYPE_CHECKING:
@@ -144,6 +146,10 @@ _NETWORK = (
                  help=f"Raise a limit: {', '.join(LIMIT_NAMES)}."),
     verbosity_options,
 )  # fmt: skip
+#: onnxruntime and NumPy count in 32 bits here and there
+BATCH = click.IntRange(min=1, max=2**31 - 1)
+#: more are of no use, and hundreds wait for each other for minutes
+THREADS = click.IntRange(min=1, max=4 * (os.cpu_count() or 1))
 _WEIGHTS = (
     click.option("--weights", metavar="F",
                  help="Weights: .safetensors, .npz, .pth, .pt or .onnx; initialized by the spec without it."),
@@ -189,15 +195,48 @@ def load_weights(loaded: Network, path: str | None, seed: int) -> Mapping[str, n
     return arrays
 
 
-def read_labels(path: str | None) -> tuple[str, ...]:
-    """The lines of a text file; none where no file is named."""
+def read_labels(path: str | None, limits: Limits) -> tuple[str, ...]:
+    """The lines of a text file; none where no file is named. Raises `ArchError`: a file without lines names nothing."""
     if path is None:
         return ()
-    from pathlib import Path
-
     from archdsl.language.program import read_source
 
-    return tuple(read_source(Path(path), path, Limits()).text.splitlines())
+    if Path(path).is_dir():
+        help = "name a text file with one class name a line"
+        raise error("not-a-file", f"`{path}` is a directory", help=help)
+    text = read_source(Path(path), path, limits).text
+    *lines, last = re.split(r"\r\n|\n|\r", text)  # at ends of lines alone: a name may hold what Python takes for one
+    if last:
+        lines.append(last)
+    if not lines:
+        raise error("labels", f"`{path}` is empty", help="write one class name a line, in the order of the scores")
+    return tuple(lines)
+
+
+def spare_inputs(*outputs: str | Path) -> None:
+    """Refuse to write over what the command reads: FILE, and the files that its options name.
+
+    Raises `ArchError` (`cannot-write`). To be called before anything is written.
+    """
+    from archdsl.library import find
+
+    context = click.get_current_context()
+    given = context.params
+    read = {f"--{name}": given.get(name) for name in ("weights", "labels", "against")}
+    read |= {"FILE": find(given["file"], None)[0], "--map": context.meta.get("archdsl.map")}
+    for output in outputs:
+        for option, path in read.items():
+            if path and _are_one(path, output):
+                message = f"cannot write `{output}`: it is what {option} reads"
+                raise error("cannot-write", message, help="give the output another name")
+
+
+def _are_one(path: str | Path, other: str | Path) -> bool:
+    """Both exist, and are the same file, by whatever name."""
+    try:
+        return Path(path).samefile(other)
+    except (OSError, ValueError):  # one of them is not there, or can be no name
+        return False
 
 
 def _at_end(path: str) -> Callable[[str], None]:

@@ -27,7 +27,12 @@ class Region:
     flatten: Layer
     types: dict[TensorRef, TensorType]
     ops: dict[str, Op] = field(default_factory=dict)
-    whole: bool = True  # all of it can be done for each position of a map
+    members: set[str] = field(default_factory=set)
+    obstacle: Layer | None = None  # what cannot be done for each position of a map
+
+    @property
+    def whole(self) -> bool:
+        return self.obstacle is None
 
     @property
     def worthwhile(self) -> bool:
@@ -48,6 +53,14 @@ def fc_to_conv(graph: CheckedGraph, weights: Weights) -> Pair:
         if region.worthwhile:
             _convert(draft, region)
     return draft.finish()
+
+
+def obstacle(graph: CheckedGraph, path: str) -> Layer | None:
+    """The layer that keeps the one at `path` from becoming a convolution, itself perhaps; None if none does."""
+    for region in _regions(Draft(graph, {})):
+        if path in region.members:
+            return region.obstacle
+    return graph.layer(path)
 
 
 def _regions(draft: Draft) -> list[Region]:
@@ -74,11 +87,12 @@ def _flattens(layer: Layer) -> bool:
 
 def _enter(draft: Draft, region: Region, layer: Layer, results: list[TensorRef]) -> None:
     """Take the layer into the region, or find that the region cannot be converted."""
+    region.members.add(layer.path)
     known = all(ref in region.types for ref in layer.inputs)
     types = tuple(region.types[ref] for ref in layer.inputs) if known else ()
     op = _on_map(draft, layer, types) if types and region.whole else None
     if op is None:
-        region.whole = False
+        region.obstacle = region.obstacle or layer
         return
     region.ops[layer.path] = op
     region.types |= zip(results, op.infer(types), strict=True)

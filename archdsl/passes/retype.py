@@ -55,7 +55,7 @@ def _typed(graph: CheckedGraph, shapes: Shapes) -> CheckedGraph:
         if isinstance(node, Input):
             nodes[path] = replace(node, type=TensorType(shapes.get(path, node.type.shape), node.type.dtype))
         else:
-            nodes[path] = _retyped(node, tuple(type_of(nodes, ref) for ref in node.inputs), known)
+            nodes[path] = _retyped(graph, node, tuple(type_of(nodes, ref) for ref in node.inputs), known)
     asked = [nodes[path] for path in shapes]
     changed = [node for node in asked if _sizes(node) != _sizes(graph.nodes[node.path])]
     return replace(
@@ -101,7 +101,7 @@ def _check_at(graph: CheckedGraph, found: CheckedGraph, sizes: Sizes) -> None:
             raise error("symbolic-size", message, node.span, help=HELP)
 
 
-def _retyped(layer: Layer, types: tuple[TensorType, ...], known: Known) -> Layer:
+def _retyped(graph: CheckedGraph, layer: Layer, types: tuple[TensorType, ...], known: Known) -> Layer:
     key = layer.op, types
     try:
         if key not in known:
@@ -112,19 +112,30 @@ def _retyped(layer: Layer, types: tuple[TensorType, ...], known: Known) -> Layer
             notes=(*refusal.notes, _laid_out(layer)), help=refusal.help, stack=layer.stack,
         ) from None  # fmt: skip
     results, weights = known[key]
-    _check_weights(layer, weights)
+    _check_weights(graph, layer, weights)
     _check_steps(layer, types)
     return replace(layer, input_types=types, output_types=results)
 
 
-def _check_weights(layer: Layer, weights: tuple[Weight, ...]) -> None:
+def _check_weights(graph: CheckedGraph, layer: Layer, weights: tuple[Weight, ...]) -> None:
     for old, new in zip(layer.weights, weights, strict=True):
         if old.shape == new.shape:
             continue
         message = f"`{layer.key(old)}` is {list(old.shape)}; an input of this size needs {list(new.shape)}"
-        dense = "the pass `fc_to_conv` turns fully connected layers into convolutions, which take any larger image"
-        help = dense if isinstance(layer.op, Linear) else None
-        raise error("size-fixed", message, layer.span, notes=(_laid_out(layer),), help=help, stack=layer.stack)
+        prevented, help = _advice(graph, layer) if isinstance(layer.op, Linear) else ((), None)
+        notes = (_laid_out(layer), *prevented)
+        raise error("size-fixed", message, layer.span, notes=notes, help=help, stack=layer.stack)
+
+
+def _advice(graph: CheckedGraph, layer: Layer) -> tuple[tuple[str, ...], str | None]:
+    """A note about what keeps `fc_to_conv` from converting the layer, or the advice to run it."""
+    from archdsl.passes.fc_to_conv import obstacle  # which types its result with this file
+
+    found = obstacle(graph, layer.path)
+    if found is None:
+        return (), "the pass `fc_to_conv` turns fully connected layers into convolutions, which take any larger image"
+    which = "it" if found.path == layer.path else f"`{found.path}` (`{found.op.name}`)"
+    return (f"`fc_to_conv` cannot convert it: {which} needs a vector, or shares its weights",), None
 
 
 def _check_steps(layer: Layer, types: tuple[TensorType, ...]) -> None:

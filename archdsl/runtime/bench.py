@@ -13,6 +13,7 @@ from archdsl.runtime.count import Unknown, node_macs, read_model
 from archdsl.runtime.feed import Shape, batch_of, random_inputs, shapes_of
 from archdsl.runtime.gemm import fastest_gemm
 from archdsl.runtime.machine import Machine, machine
+from archdsl.runtime.metadata import metadata
 from archdsl.runtime.session import Device, open_session
 from archdsl.runtime.timing import Call, Clock, in_turns, median, p90, relative
 
@@ -123,9 +124,9 @@ def _prepared(item: Candidate, batch: int | None, device: Device, threads: int) 
 
 def _counted(item: Candidate, session: Any, shapes: Mapping[str, Shape], batch: int) -> tuple[int | None, str]:
     """MACs of one sample: those that archdsl wrote into the file, unless its inputs were resized, else counted."""
-    stated = session.get_modelmeta().custom_metadata_map.get("archdsl.macs", "")
-    if stated.isdecimal() and not item.inputs:
-        return int(stated), ""
+    stated = metadata(session, item.name).macs
+    if stated is not None and not item.inputs:
+        return stated, ""
     try:
         return sum(node_macs(read_model(str(item.path)), shapes).values()) // batch, ""
     except Unknown as reason:

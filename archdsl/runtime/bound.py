@@ -9,6 +9,7 @@ import numpy as np
 import onnxruntime
 
 from archdsl.language.diagnostics import error
+from archdsl.runtime.memory import room_for
 from archdsl.runtime.session import FAILURES, Device
 from archdsl.runtime.timing import Call
 
@@ -32,9 +33,10 @@ def bound(session: onnxruntime.InferenceSession, feed: Mapping[str, np.ndarray],
 
 
 def run_once(session: onnxruntime.InferenceSession, feed: Mapping[str, np.ndarray], name: str) -> list[np.ndarray]:
-    """All outputs; raises `ArchError` (`run-failed`)."""
+    """All outputs; raises `ArchError` (`run-failed`, `out-of-memory`)."""
     try:
-        found: list[np.ndarray] = session.run(None, dict(feed))
+        with room_for(f"what `{name}` computes"):
+            found: list[np.ndarray] = session.run(None, dict(feed))
     except FAILURES as problem:
         raise error(
             "run-failed", f"onnxruntime cannot run `{name}` on these inputs", notes=(str(problem),)

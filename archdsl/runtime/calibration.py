@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,8 @@ import numpy as np
 from archdsl.graph.graph import Input
 from archdsl.language.diagnostics import ArchError, Diagnostic, error
 from archdsl.runtime.image import load_image, preprocess_of
+from archdsl.weights.checkpoint import Stored
+from archdsl.weights.read import read_weights
 
 Feed = dict[str, np.ndarray]
 
@@ -23,8 +24,8 @@ MOST_SAMPLES = 128
 MOST_BYTES = 2**29
 #: One sample of this many is held back.
 HELD_BACK = 4
-#: what `numpy.load` raises on files that are no archive of plain arrays
-UNREADABLE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile)
+#: element types, as the header names them, that become an input's
+NUMBERS = frozenset("bool float16 float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def read_samples(folder: str | Path, inputs: Sequence[Input]) -> Samples:
         try:
             found.append(_sample(path, inputs))
         except ArchError as problem:
-            if problem.diagnostics[0].code not in ("calibration", "image-unreadable"):
+            if problem.diagnostics[0].code not in ("calibration", "image-unreadable", "weights-unreadable"):
                 raise  # the spec's own preprocessing does not fit, whatever the image
             skipped += [_as_warning(item) for item in problem.diagnostics]
     if not found:
@@ -104,17 +105,29 @@ def _sample(path: Path, inputs: Sequence[Input]) -> Feed:
 
 
 def _arrays(path: Path, inputs: Sequence[Input]) -> Feed:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            found = {node.path: archive[node.path].astype(node.type.dtype) for node in inputs}
-    except UNREADABLE as problem:
-        raise error("calibration", f"cannot read `{path}`: {problem}") from problem
+    """The headers are held against the inputs before any array is read: they may promise anything."""
+    archive = read_weights(path)
     for node in inputs:
-        shape = tuple(map(int, node.type.shape))
-        if found[node.path].shape != shape:
-            message = f"`{node.path}` in `{path}` is {list(found[node.path].shape)}, not {list(shape)}"
-            raise error("calibration", message)
-    return found
+        if node.path not in archive.stored:
+            raise error("calibration", f"`{path}` has no array `{node.path}`")
+        _check_header(path, node, archive.stored[node.path])
+    return {node.path: _numbers(path, node, archive[node.path]) for node in inputs}
+
+
+def _check_header(path: Path, node: Input, stored: Stored) -> None:
+    shape = tuple(map(int, node.type.shape))
+    if stored.shape != shape:
+        raise error("calibration", f"`{node.path}` in `{path}` is {list(stored.shape)}, not {list(shape)}")
+    if stored.dtype not in NUMBERS:
+        raise error("calibration", f"`{node.path}` in `{path}` holds {stored.dtype}, which is no {node.type.dtype}")
+
+
+def _numbers(path: Path, node: Input, array: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore", invalid="ignore"):  # refused below
+        found = array.astype(node.type.dtype)
+    if np.isfinite(array).all() and np.isfinite(found).all():
+        return found
+    raise error("calibration", f"`{node.path}` in `{path}` has numbers that are not finite as {node.type.dtype}")
 
 
 def _as_warning(found: Diagnostic) -> Diagnostic:

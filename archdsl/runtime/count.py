@@ -24,8 +24,9 @@ def read_model(path: str) -> ModelProto:
     try:
         return onnx.load(path, load_external_data=False)
     except (OSError, DecodeError, ValueError) as problem:
-        reason = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
-        raise error("model-unreadable", f"`{path}` is not an ONNX model", notes=(reason,)) from problem
+        if isinstance(problem, OSError) and problem.strerror:
+            raise error("model-unreadable", f"`{path}` cannot be read: {problem.strerror}") from problem
+        raise error("model-unreadable", f"`{path}` is not an ONNX model", notes=(str(problem),)) from problem
 
 
 def node_macs(model: ModelProto, inputs: Shapes) -> dict[int, int]:

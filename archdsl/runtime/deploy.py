@@ -18,6 +18,8 @@ from archdsl.graph.graph import CheckedGraph
 from archdsl.language.diagnostics import error
 from archdsl.passes.counts import Comparison, compare_counts
 from archdsl.passes.pipeline import DEPLOYMENT, run_passes
+from archdsl.runtime.labels import check_labels
+from archdsl.runtime.refit import refitted
 from archdsl.version import __version__
 
 #: Largest difference from PyTorch, over the largest output, that `prove` passes; folding rounds a few times more.
@@ -72,14 +74,15 @@ def prepare(
 ) -> Prepared:
     """Everything but reading the weights; raises `ArchError` of the passes and of `skeleton`, and `labels`.
 
-    `counted`: the graph's costs, if known.
+    `counted`: the graph's costs, if known. Images are prepared for the size that the inputs have in the end.
     """
-    _check_labels(graph, how.labels)
+    check_labels(how.labels, {output.name: output.type.shape for output in graph.deployed_outputs})
     deployed = run_passes(graph, weights, how.passes, how.inputs)
-    before, after = (counted or costs(graph)).totals, costs(deployed.graph).totals
+    final = refitted(deployed.graph)
+    before, after = (counted or costs(graph)).totals, costs(final).totals
     metadata = {**_metadata(before, after, deployed.applied, how.labels), **how.metadata}
-    frame = skeleton(deployed.graph, opset=how.opset, batch=how.batch, metadata=metadata)
-    return Prepared(frame, deployed.weights, deployed.applied, compare_counts(before, after), deployed.graph)
+    frame = skeleton(final, opset=how.opset, batch=how.batch, metadata=metadata)
+    return Prepared(frame, deployed.weights, deployed.applied, compare_counts(before, after), final)
 
 
 def prove(
@@ -87,9 +90,10 @@ def prove(
 ) -> Prepared:
     """Run the PyTorch module and the deployed model on the same random inputs; the model then carries the result.
 
-    Raises `ArchError` (`verify-differs`) where an output parts by more than `TOLERANCE` of its largest value.
+    Both compute in 32-bit floats, and the proof says so: the file may yet be written in fewer bits. Raises `ArchError`
+    (`verify-differs`) where an output parts by more than `TOLERANCE` of its largest value, or is not finite.
     """
-    from archdsl.runtime.verify import difference, draw_inputs, run_onnx, run_torch  # brings onnxruntime
+    from archdsl.runtime.verify import VerifyResult, difference, draw_inputs, run_onnx, run_torch  # brings onnxruntime
 
     batches = (1, 2, 5) if how.batch is None else (how.batch,)
     if how.inputs:
@@ -104,13 +108,16 @@ def prove(
         for output in graph.deployed_outputs
     ]
     worst = max(found, key=lambda item: item.max_rel)
+    if not VerifyResult(TOLERANCE, how.opset, tuple(found), None).finite:
+        help = "these weights make numbers that no float holds; give trained ones with `--weights`"
+        raise error("verify-differs", "outputs are not finite numbers, so nothing is verified", help=help)
     if not worst.max_rel <= TOLERANCE:
         notes = (f"`{worst.tensor}`, batch {worst.batch}: max rel {worst.max_rel:.3g}",)
         help = "`archdsl verify` names the first layer that parts"
         raise error("verify-differs", f"PyTorch and ONNX differ by more than {TOLERANCE:g}", notes=notes, help=help)
     proof = {
         "against": "PyTorch", "archdsl": __version__, "batches": batches, "max_abs": max(f.max_abs for f in found),
-        "max_rel": worst.max_rel, "seed": seed, "tolerance": TOLERANCE,
+        "max_rel": worst.max_rel, "precision": "fp32", "seed": seed, "tolerance": TOLERANCE,
     }  # fmt: skip
     prepared.frame.model.metadata_props.add(key="archdsl.verify", value=json.dumps(proof))
     return prepared
@@ -161,12 +168,3 @@ def _metadata(before: Totals, after: Totals, applied: tuple[str, ...], labels: t
     if labels:
         found["archdsl.labels"] = json.dumps(labels, ensure_ascii=False)
     return found
-
-
-def _check_labels(graph: CheckedGraph, labels: tuple[str, ...]) -> None:
-    sizes = {output.name: output.type.shape for output in graph.deployed_outputs}
-    if not labels or (len(labels),) in sizes.values():
-        return
-    shown = ", ".join(f"`{name}` {list(shape)}" for name, shape in sizes.items())
-    message = f"{len(labels)} labels are given, but no output has that many classes"
-    raise error("labels", message, notes=(f"outputs: {shown}",))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from archdsl.language.diagnostics import ArchError, error
+from archdsl.runtime.memory import room_for
 
 Arrays = dict[str, np.ndarray]
 Shape = tuple[int, ...]
@@ -33,6 +34,8 @@ def batch_of(inputs: list[Any], asked: int | None, file: str) -> int:
     fixed = next(iter(first), 1)
     if not all(isinstance(size, int) for size in first):
         return asked or 1
+    if fixed < 1:
+        raise error("onnx-input", f"the batch of `{file}` is fixed at {fixed}, so there is nothing to run")
     if asked not in (None, fixed):
         help = "export it with a symbolic batch, or with this one"
         raise error("onnx-input", f"the batch of `{file}` is fixed at {fixed}, so it cannot be {asked}", help=help)
@@ -63,6 +66,8 @@ def _shape(item: Any, batch: int, asked: Shape | None, file: str) -> Shape:
         raise _unfit(f"`{item.name}` of `{file}` cannot be {_text(wanted[1:])}", item)
     if not all(isinstance(size, int) for size in wanted):
         raise _unfit(f"`{file}` leaves sizes of its input `{item.name}` open", item)
+    if any(size < 1 for size in wanted):
+        raise error("onnx-input", f"the input `{item.name}` of `{file}` has no numbers: it is {_text(wanted)}")
     return tuple(wanted)
 
 
@@ -79,7 +84,7 @@ def _text(shape: list[Any]) -> str:
 def random_inputs(inputs: list[Any], shapes: Mapping[str, Shape], seed: int = 0) -> Arrays:
     """Standard normal numbers; zeros and ones for integers, which may be indices of anything.
 
-    Raises `ArchError` (`onnx-input`) for an input that is no tensor of numbers.
+    Raises `ArchError`: `onnx-input` for an input that is no tensor of numbers, `out-of-memory`.
     """
     generator = np.random.default_rng(seed)
     return {item.name: _draw(generator, item, shapes[item.name]) for item in inputs}
@@ -89,6 +94,7 @@ def _draw(generator: np.random.Generator, item: Any, shape: Shape) -> np.ndarray
     if item.type not in ELEMENTS:
         raise error("onnx-input", f"the input `{item.name}` is a {item.type}, which has no random values here")
     dtype = np.dtype(ELEMENTS[item.type])
-    if dtype.kind == "f":
-        return generator.standard_normal(shape).astype(dtype)
-    return generator.integers(0, 2, shape).astype(dtype)
+    with room_for(f"the random input `{item.name}` of {list(shape)}"):
+        if dtype.kind == "f":
+            return generator.standard_normal(shape).astype(dtype)
+        return generator.integers(0, 2, shape).astype(dtype)

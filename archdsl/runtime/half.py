@@ -53,7 +53,8 @@ def rounding(model: ModelProto) -> ModelProto:
     for tensor in filter(lambda tensor: _is_float(tensor.data_type), graph.initializer):
         rounded = numpy_helper.to_array(tensor).clip(-LARGEST, LARGEST).astype(np.float16).astype(np.float32)
         tensor.CopyFrom(numpy_helper.from_array(rounded, tensor.name))
-    nodes = [item for node in graph.node for item in _rounded(node, floats)]
+    taken = _names(graph)
+    nodes = [item for node in graph.node for item in _rounded(node, floats, taken)]
     del graph.node[:]
     graph.node.extend(nodes)
     return trial
@@ -63,13 +64,31 @@ def _is_float(kind: int) -> bool:
     return kind == TensorProto.FLOAT
 
 
-def _rounded(node: NodeProto, floats: set[str]) -> list[NodeProto]:
+def _names(graph: GraphProto) -> set[str]:
+    """The names of all tensors, those in the graphs inside included."""
+    found = {item.name for item in (*graph.input, *graph.initializer)}
+    for node in graph.node:
+        found.update(node.output)
+        for attribute in node.attribute:
+            found |= _names(attribute.g)
+    return found
+
+
+def _new(name: str, taken: set[str]) -> str:
+    """The name, longer where it is taken, as an op's own constant may have it; it is taken then."""
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name
+
+
+def _rounded(node: NodeProto, floats: set[str], taken: set[str]) -> list[NodeProto]:
     """The node, and two casts after each of its float results, which keeps its name."""
     added = []
     for place, name in enumerate(node.output):
         if name not in floats:
             continue
-        exact, half = f"{name}/exact", f"{name}/half"
+        exact, half = _new(f"{name}/exact", taken), _new(f"{name}/half", taken)
         added.append(helper.make_node("Cast", [exact], [half], to=TensorProto.FLOAT16))
         added.append(helper.make_node("Cast", [half], [name], to=TensorProto.FLOAT))
         node.output[place] = exact

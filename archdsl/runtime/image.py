@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import struct
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ from archdsl.language.diagnostics import ArchError, error
 
 #: what Pillow raises on files that are missing, cut short or no image
 UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError)
+#: what Pillow opens as 32-bit integers though they have 16 bits, scaled to 0 .. 65535
+SIXTEEN_BITS = ("PNG", "PPM")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +40,10 @@ class Preprocess:
 
 def preprocess_of(settings: Mapping[str, Any]) -> Preprocess:
     """The settings as a spec writes them, checked; raises `ArchError` (`preprocess`)."""
-    known = Preprocess.__dataclass_fields__
     for name in settings:
-        if name not in known:
-            raise _wrong(f"`{name}` is not a preprocessing step", f"there are {', '.join(known)}")
-    resize, crop = settings.get("resize"), settings.get("crop")
-    found = Preprocess(
-        None if resize is None else int(resize),
-        None if crop is None else _pair(crop),
-        settings.get("channels", "rgb"),
-        float(settings.get("scale", 1.0)),
-        _numbers(settings.get("mean", 0.0)),
-        _numbers(settings.get("std", 1.0)),
-    )
+        if name not in CONVERTERS:
+            raise _wrong(f"`{name}` is not a preprocessing step", f"there are {', '.join(CONVERTERS)}")
+    found = Preprocess(**{name: _converted(name, value) for name, value in settings.items() if value is not None})
     lengths = (*(found.crop or ()), 1 if found.resize is None else found.resize)
     if min(lengths) < 1:
         raise _wrong("`resize` and `crop` are numbers of pixels, 1 or more")
@@ -57,6 +52,13 @@ def preprocess_of(settings: Mapping[str, Any]) -> Preprocess:
     if not all(found.std):
         raise _wrong("`std` divides, so it cannot be 0")
     return found
+
+
+def _converted(name: str, value: Any) -> Any:
+    try:
+        return CONVERTERS[name](value)
+    except (TypeError, ValueError, OverflowError):  # what a damaged file has there
+        raise _wrong(f"`{name}` cannot be {value!r}") from None
 
 
 def load_image(path: str | Path, shape: tuple[int, int, int], how: Preprocess) -> np.ndarray:
@@ -70,7 +72,8 @@ def load_image(path: str | Path, shape: tuple[int, int, int], how: Preprocess) -
     crop = how.crop or (height, width)
     if crop != (height, width):
         raise _wrong(f"`crop` gives {crop[0]}x{crop[1]}, but the network's input is {height}x{width}")
-    picture = _cropped(_resized(_decoded(path, channels), how.resize, crop), crop)
+    decoded = _decoded(path, channels)
+    picture = _cropped(_resized(decoded, _size_of(decoded, how.resize, crop), path), crop)
     pixels = np.asarray(picture, dtype=np.float32).reshape(height, width, channels)
     if how.channels == "bgr":
         pixels = pixels[:, :, ::-1]
@@ -84,9 +87,9 @@ def picture_size(path: str | Path, how: Preprocess) -> tuple[int, int]:
     """
     if how.crop is not None:
         return how.crop
-    width, height = _decoded(path, 3).size
-    factor = 1 if how.resize is None else how.resize / min(height, width)
-    return round(height * factor), round(width * factor)
+    picture = _decoded(path, 3)
+    width, height = picture.size if how.resize is None else _size_of(picture, how.resize, (1, 1))
+    return height, width
 
 
 def _normalized(pixels: np.ndarray, how: Preprocess) -> np.ndarray:
@@ -102,22 +105,42 @@ def _normalized(pixels: np.ndarray, how: Preprocess) -> np.ndarray:
 
 def _decoded(path: str | Path, channels: int) -> Image.Image:
     try:
-        with Image.open(path) as file:
-            upright = ImageOps.exif_transpose(file)
-            if upright.mode.startswith("I;16"):  # 16-bit grey, which Pillow would clip instead of scaling
-                upright = Image.fromarray((np.asarray(upright) // 257).astype(np.uint8))
-            return upright.convert("L" if channels == 1 else "RGB")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # large is fine, too large is an error
+            with Image.open(path) as file:
+                upright = _eight_bits(ImageOps.exif_transpose(file), file.format or "")
+                return upright.convert("L" if channels == 1 else "RGB")
     except UNREADABLE as problem:
         reason = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
         raise error("image-unreadable", f"cannot read the image `{path}`: {reason}") from problem
 
 
-def _resized(picture: Image.Image, shorter: int | None, crop: tuple[int, int]) -> Image.Image:
-    """Scaled evenly until the shorter side is as asked, or until the picture covers the crop."""
+def _eight_bits(picture: Image.Image, format: str) -> Image.Image:
+    """Deeper grey scaled, which Pillow would clip; ValueError where nothing says which number is white."""
+    if picture.mode.startswith("I;16") or (picture.mode == "I" and format in SIXTEEN_BITS):
+        return Image.fromarray((np.asarray(picture) // 257).astype(np.uint8))
+    if picture.mode in ("I", "F"):
+        kind = "whole" if picture.mode == "I" else "floating-point"
+        raise ValueError(f"its pixels are {kind} numbers of 32 bits, and which of them is white is not known")
+    return picture
+
+
+def _size_of(picture: Image.Image, shorter: int | None, crop: tuple[int, int]) -> tuple[int, int]:
+    """Width and height, scaled evenly until the shorter side is as asked, or until the picture covers the crop."""
     width, height = picture.size
     factor = max(crop[0] / height, crop[1] / width) if shorter is None else shorter / min(height, width)
-    size = (round(width * factor), round(height * factor))
-    return picture if size == picture.size else picture.resize(size, Image.Resampling.BILINEAR)
+    return round(width * factor), round(height * factor)
+
+
+def _resized(picture: Image.Image, size: tuple[int, int], path: str | Path) -> Image.Image:
+    """The picture in that size; raises `ArchError` (`image-unreadable`) where this is more than Pillow would open."""
+    if size == picture.size:
+        return picture
+    if size[0] * size[1] > (Image.MAX_IMAGE_PIXELS or math.inf):
+        (width, height), (wide, high) = picture.size, size
+        reason = f"{width:,} x {height:,} pixels would have to become {wide:,} x {high:,}"
+        raise error("image-unreadable", f"the image `{path}` is too long, or the network's input too large: {reason}")
+    return picture.resize(size, Image.Resampling.BILINEAR)
 
 
 def _cropped(picture: Image.Image, crop: tuple[int, int]) -> Image.Image:
@@ -135,6 +158,16 @@ def _pair(value: Any) -> tuple[int, int]:
 
 def _numbers(value: Any) -> tuple[float, ...]:
     return (float(value),) if isinstance(value, int | float) else tuple(map(float, value))
+
+
+CONVERTERS: dict[str, Callable[[Any], Any]] = {
+    "resize": int,
+    "crop": _pair,
+    "channels": str,
+    "scale": float,
+    "mean": _numbers,
+    "std": _numbers,
+}
 
 
 def _wrong(message: str, help: str | None = None) -> ArchError:

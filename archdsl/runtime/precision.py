@@ -172,7 +172,8 @@ def _require_finite(accuracy: Accuracy) -> None:
         if math.isfinite(found.cosine):
             continue
         message = f"`{found.output}` is infinite or not a number, in {accuracy.precision} or already in fp32"
-        notes = (f"compared on {accuracy.samples} samples ({accuracy.basis})", "the largest number of fp16 is 65,504")
+        largest = ("the largest number of fp16 is 65,504",) if accuracy.precision == "fp16" else ()
+        notes = (f"compared on {accuracy.samples} samples ({accuracy.basis})", *largest)
         help = "give trained weights (`--weights`) and real samples (`--calibrate`), or stay with fp32"
         raise error("precision", message, notes=notes, help=help)
 

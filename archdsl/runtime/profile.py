@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from archdsl.runtime.count import Unknown, node_macs, read_model
 from archdsl.runtime.feed import Shape, batch_of, random_inputs, shapes_of
 from archdsl.runtime.machine import Machine, machine
 from archdsl.runtime.origin import kind_of, name_nodes, origins
+from archdsl.runtime.scratch import scratch
 from archdsl.runtime.session import Profiling, open_session
 
 WARM_UP = 3
@@ -90,9 +90,9 @@ def profile(
     """
     model = read_model(str(path))
     name_nodes(model)
-    with tempfile.TemporaryDirectory() as folder:
-        place = Profiling(Path(folder), path.absolute().parent)
-        session = open_session(model.SerializeToString(), threads=threads, profile=place)
+    with scratch() as folder:
+        place = Profiling(folder, path.absolute().parent)
+        session = open_session(model.SerializeToString(), threads=threads, profile=place, name=name)
         wanted = session.get_inputs()
         size = batch_of(wanted, batch, name)
         shapes = shapes_of(wanted, size, inputs or {}, name)

@@ -14,7 +14,11 @@ resnet50 with statistics of noise and of photographs, and for a briefly trained 
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
+import shutil
+import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,10 +26,11 @@ from contextlib import contextmanager
 import numpy as np
 import onnx
 import onnxruntime
-from onnx import ModelProto
+from onnx import ModelProto, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from archdsl.emit.onnx.writer import save
+from archdsl.language.diagnostics import ArchError, error
 from archdsl.runtime.scratch import scratch
 
 #: ops whose weights are most of a network
@@ -36,15 +41,17 @@ FLOAT_RESULT = ("Gemm", "MatMul")
 FUSED = ("Relu", "Clip")
 #: The quantizer asks for its own preparation where this mark is missing; our models come folded and typed.
 PREPARED = ("onnx.quant.pre_process", "onnxruntime.quant")
+COPIES = 4  # of the model that the quantizer writes
 QUIET, USUAL = 4, 2  # onnxruntime's log levels: fatal errors only, and the one it starts with
 
 
 def quantized(model: ModelProto, feeds: Iterable[Mapping[str, np.ndarray]]) -> ModelProto:
     """Weights and activations as 8-bit integers in QDQ form, ranges from the results for `feeds`.
 
-    `feeds` give one run each, the batch included. Equal arguments give equal bytes on one machine.
+    `feeds` give one run each, the batch included. Equal arguments give equal bytes on one machine. Raises `ArchError`:
+    `precision` where the quantizer refuses the model, with weights that are no numbers say, and those of `scratch`.
     """
-    with scratch() as folder, _silence():
+    with scratch() as folder, _refusals(model), _silence():
         source, target = folder / "float.onnx", folder / "integer.onnx"
         save(_marked(model), source)
         quantize_static(
@@ -60,6 +67,40 @@ def quantized(model: ModelProto, feeds: Iterable[Mapping[str, np.ndarray]]) -> M
             extra_options={"OpTypesToExcludeOutputQuantization": list(FLOAT_RESULT)},
         )
         return _labelled(onnx.load(target), model)
+
+
+@contextmanager
+def _refusals(model: ModelProto) -> Iterator[None]:
+    """The quantizer's exceptions, of all kinds, as diagnostics; a full disk stays an `OSError`."""
+    try:
+        yield
+    except (ArchError, OSError):
+        raise
+    except MemoryError as problem:
+        raise error("out-of-memory", "there is no room for what the samples give", notes=(str(problem),)) from problem
+    except Exception as problem:
+        wrong = _not_finite(model)
+        if not wrong and _cramped(model):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from problem
+        reason = str(problem).partition("\n")[0] or type(problem).__name__
+        notes = (*wrong, f"onnxruntime says: {reason}")
+        help = "give trained weights (`--weights`) and real samples (`--calibrate`), or stay with fp32"
+        raise error("precision", "the network cannot be written in int8", notes=notes, help=help) from problem
+
+
+def _cramped(model: ModelProto) -> bool:
+    """No room for the quantizer's files. It does not notice, and then reads what it could not write."""
+    return shutil.disk_usage(tempfile.gettempdir()).free < COPIES * sum(
+        len(tensor.raw_data) for tensor in model.graph.initializer
+    )
+
+
+def _not_finite(model: ModelProto) -> tuple[str, ...]:
+    """A note about a weight that is infinite or no number; masks, which are infinite too, are no weights."""
+    for tensor in model.graph.initializer:
+        if "/" not in tensor.name and not np.isfinite(numpy_helper.to_array(tensor)).all():
+            return (f"`{tensor.name}` has numbers that are infinite or not a number",)
+    return ()
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]

@@ -40,10 +40,12 @@ def open_session(
     *,
     threads: int = 0,
     profile: Profiling | None = None,
+    name: str = "",
 ) -> onnxruntime.InferenceSession:
     """A session of an ONNX file, or of its bytes, that runs every node on the device.
 
-    `threads` are those within one operation, 0 for onnxruntime's choice (one for each core). Raises `ArchError`:
+    `threads` are those within one operation, 0 for onnxruntime's choice (one for each core). `name` is what the user
+    calls the model, where that is no path of it. Raises `ArchError`:
     `cuda-unavailable` where CUDA cannot run the whole model (nothing ever falls back to the CPU), `model-unreadable`
     where onnxruntime refuses the model.
     """
@@ -64,7 +66,7 @@ def open_session(
             warnings.simplefilter("ignore")  # a provider that does not load is reported below
             session = onnxruntime.InferenceSession(source, options, providers=[PROVIDERS[device]])
     except FAILURES as problem:
-        raise _refused(model, device, str(problem)) from problem
+        raise _refused(model, device, name, str(problem)) from problem
     session.disable_fallback()
     if session.get_providers()[0] != PROVIDERS[device]:
         raise _no_cuda(f"the session runs on {session.get_providers()[0]}")
@@ -98,8 +100,9 @@ def _no_cuda(note: str) -> ArchError:
     )
 
 
-def _refused(model: str | Path | bytes, device: Device, reason: str) -> ArchError:
+def _refused(model: str | Path | bytes, device: Device, name: str, reason: str) -> ArchError:
     if device == "cuda":
         return _no_cuda(reason)
-    name = "the model" if isinstance(model, bytes) else f"`{model}`"
-    return error("model-unreadable", f"onnxruntime cannot load {name}", notes=(reason,))
+    called = name or ("" if isinstance(model, bytes) else str(model))
+    shown = f"`{called}`" if called else "the model"
+    return error("model-unreadable", f"onnxruntime cannot load {shown}", notes=(reason,))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -19,6 +17,9 @@ from archdsl.ops.dims import sizes_text
 from archdsl.ops.embedding import Embedding
 from archdsl.ops.normalization import BatchNorm
 from archdsl.ops.recurrence import Steps
+from archdsl.runtime.bound import run_once
+from archdsl.runtime.memory import room_for
+from archdsl.runtime.scratch import scratch
 from archdsl.runtime.session import open_session
 
 Arrays = dict[str, np.ndarray]
@@ -120,10 +121,14 @@ def compare(
 def draw_inputs(graph: CheckedGraph, batch: int, seed: int) -> Arrays:
     """Standard normal numbers for every input, open sizes at their nominal ones.
 
-    Whole numbers are rows that the tables which look them up have.
+    Whole numbers are rows that the tables which look them up have. Raises `ArchError` (`out-of-memory`).
     """
     generator = np.random.default_rng((seed, batch))
-    return {node.path: _drawn(generator, graph, node, batch) for node in graph.inputs}
+    found = {}
+    for node in graph.inputs:
+        with room_for(f"the random input `{node.path}` of {[batch, *map(int, node.type.shape)]}"):
+            found[node.path] = _drawn(generator, graph, node, batch)
+    return found
 
 
 def _drawn(generator: np.random.Generator, graph: CheckedGraph, node: Input, batch: int) -> np.ndarray:
@@ -137,14 +142,14 @@ def _drawn(generator: np.random.Generator, graph: CheckedGraph, node: Input, bat
 
 def run_onnx(graph: CheckedGraph, weights: Mapping[str, np.ndarray], inputs: list[Arrays], opset: int) -> list[Arrays]:
     """The file as it would be deployed, written and read back; outputs by name for each of the inputs."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
+    with scratch() as folder:
+        path = folder / "model.onnx"
         save(onnx_model(graph, weights, opset=opset), path)
         session = open_session(path)
         names = [output.name for output in session.get_outputs()]
         taken = [node.name for node in session.get_inputs()]
         feeds = [{name: feed[name] for name in taken} for feed in inputs]
-        return [dict(zip(names, session.run(None, feed), strict=True)) for feed in feeds]
+        return [dict(zip(names, run_once(session, feed, graph.name), strict=True)) for feed in feeds]
 
 
 def calibrated(
@@ -190,7 +195,8 @@ def run_torch(graph: CheckedGraph, weights: Mapping[str, np.ndarray], inputs: li
     found = []
     with torch.inference_mode():
         for feed in inputs:
-            result = network(*map(torch.from_numpy, feed.values()))
+            with room_for(f"what `{graph.name}` computes in PyTorch"):
+                result = network(*map(torch.from_numpy, feed.values()))
             tensors = {names[0]: result} if len(names) == 1 else result
             found.append({name: tensors[name].numpy() for name in names})
     return found

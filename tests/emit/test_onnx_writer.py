@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -90,20 +91,125 @@ def test_a_full_disk_leaves_both_older_files_as_they_were(
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
-def test_no_old_model_is_ever_left_with_new_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The process may die between the two renames: then there is no model rather than a wrong one."""
-    path = tmp_path / "net.onnx"
-    writer.save(model(), path, "always")
-    seen = []
-    original = Path.replace
+Pair = dict[str, bytes]
+MOVES = 4  # both older files aside, both new ones to their names
 
-    def replace(self: Path, target: Path) -> Path:
-        seen.append((target.name, path.exists()))
+
+def pair(folder: Path, seed: int) -> Pair:
+    """The files of the model with the weights of that seed."""
+    folder.mkdir()
+    return {file.name: file.read_bytes() for file in writer.save(model(seed), folder / "net.onnx", "always")}
+
+
+def contents(folder: Path) -> Pair:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def at_each_move(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
+    """Call `act` before and after every renaming of a file."""
+    for name in ("rename", "replace"):
+        original = getattr(Path, name)
+
+        def move(self: Path, target: Path, original: Callable[[Path, Path], Path] = original) -> Path:
+            act()
+            found = original(self, target)
+            act()
+            return found
+
+        monkeypatch.setattr(Path, name, move)
+
+
+def test_no_model_is_ever_there_with_the_data_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process may die between two renames: then there is no model rather than a wrong one."""
+    old, new = pair(tmp_path / "old", 0), pair(tmp_path / "new", 5)
+    seen = []
+
+    def look() -> None:
+        seen.append({name: data for name, data in contents(tmp_path / "old").items() if name in new})
+
+    at_each_move(monkeypatch, look)
+    writer.save(model(seed=5), tmp_path / "old" / "net.onnx", "always")
+    assert len(seen) == 2 * MOVES
+    assert all(files in (old, new) for files in seen if "net.onnx" in files)
+    assert (seen[0], contents(tmp_path / "old")) == (old, new)
+
+
+@pytest.mark.parametrize("place", range(2 * MOVES))
+@pytest.mark.parametrize("older", ["pair", "model", "data", "none"])
+def test_an_interrupt_leaves_the_older_files_or_the_new_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: int, older: str
+) -> None:
+    old, new = pair(tmp_path / "old", 0), pair(tmp_path / "new", 5)
+    for name, kinds in (("net.onnx", ("pair", "model")), ("net.onnx.data", ("pair", "data"))):
+        if older not in kinds:
+            (tmp_path / "old" / name).unlink()
+            del old[name]
+    count = iter(range(100))
+
+    def interrupt() -> None:
+        seen = {name: data for name, data in contents(tmp_path / "old").items() if name in new}
+        assert "net.onnx" not in seen or seen in (old, new)  # on the way back as well
+        if next(count) == place:
+            raise KeyboardInterrupt
+
+    at_each_move(monkeypatch, interrupt)
+    try:
+        writer.save(model(seed=5), tmp_path / "old" / "net.onnx", "always")
+    except KeyboardInterrupt:
+        assert contents(tmp_path / "old") in (old, new)
+    else:
+        assert contents(tmp_path / "old") == new
+
+
+@pytest.mark.parametrize("fixed", ["net.onnx", "net.onnx.data"])
+def test_a_file_that_cannot_be_moved_leaves_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fixed: str) -> None:
+    """As `chattr +i` makes it."""
+    old = pair(tmp_path / "old", 0)
+    original = Path.rename
+
+    def rename(self: Path, target: Path) -> Path:
+        if self.name == fixed:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
         return original(self, target)
 
-    monkeypatch.setattr(Path, "replace", replace)
-    writer.save(model(seed=5), path, "always")
-    assert seen == [("net.onnx.data", False), ("net.onnx", False)]
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(ArchError, match="permission denied"):
+        writer.save(model(seed=5), tmp_path / "old" / "net.onnx", "always")
+    assert contents(tmp_path / "old") == old
+
+
+def test_links_stay_and_what_they_refer_to_changes(tmp_path: Path) -> None:
+    old, new = pair(tmp_path / "old", 0), pair(tmp_path / "new", 5)
+    (tmp_path / "here").mkdir()
+    for name in old:
+        (tmp_path / "here" / name).symlink_to(tmp_path / "old" / name)
+    writer.save(model(seed=5), tmp_path / "here" / "net.onnx", "always")
+    assert contents(tmp_path / "old") == contents(tmp_path / "here") == new
+    assert all(path.is_symlink() for path in (tmp_path / "here").iterdir())
+
+
+def test_weights_too_small_for_a_file_of_their_own_get_none(tmp_path: Path) -> None:
+    small = single(Linear(4), (5,))
+    path = tmp_path / "net.onnx"
+    assert writer.save(onnx_model(small, random_weights(small)), path, "always") == [path]
+    assert writer.save(skeleton(GRAPH).model, path, "always") == [path]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_single_file_takes_the_data_of_the_pair_before_it_away(tmp_path: Path) -> None:
+    pair(tmp_path / "old", 0)
+    writer.save(model(), tmp_path / "old" / "net.onnx")
+    assert list(contents(tmp_path / "old")) == ["net.onnx"]
+
+
+@pytest.mark.parametrize("before", [model().SerializeToString(), b"no model", None])
+def test_data_that_the_older_file_does_not_read_stay(tmp_path: Path, before: bytes | None) -> None:
+    path = tmp_path / "net.onnx"
+    if before is not None:
+        path.write_bytes(before)
+    (tmp_path / "net.onnx.data").write_text("a table")
+    writer.save(model(), path)
+    assert (tmp_path / "net.onnx.data").read_text() == "a table"
 
 
 @pytest.mark.parametrize("how", ["always", "never"])

@@ -179,6 +179,19 @@ def test_without_the_pass_a_larger_image_is_refused_where_weights_would_change()
     assert found.span is not None
     assert found.span.text == "linear"
     assert found.notes == ("`fc6` was laid out for an input of [N, 25088]",)
+    assert found.help is not None
+    assert "the pass `fc_to_conv`" in found.help
+
+
+def test_a_refusal_names_the_layer_that_prevents_convolutions() -> None:
+    norm = chain(*BODY, shaping.Flatten(), linear.Linear(8), normalization.LayerNorm(affine=False))
+    rows = chain(shaping.Reshape((3, -1)), linear.Linear(4))
+    for graph, words in ((norm, "`l5` (`layernorm`) needs a vector"), (rows, "it needs a vector")):
+        with pytest.raises(ArchError, match="size-fixed") as refused:
+            run_passes(graph, {}, ("fc_to_conv",), {"image": (3, 12, 10)})
+        (found,) = refused.value.diagnostics
+        assert words in found.notes[1]
+        assert found.help is None
 
 
 def test_too_small_an_image_is_refused_where_a_window_no_longer_fits() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -104,6 +105,49 @@ def test_arrays_that_do_not_fit_are_left_out(tmp_path: Path) -> None:
     assert len(samples.calibration) == 1
     assert [f"{name}.npz" in item.message for name, item in zip("bcdef", samples.skipped, strict=True)] == [True] * 5
     assert "[1, 4], not [4]" in samples.skipped[1].message
+
+
+def npy(header: str, data: bytes = bytes(16)) -> bytes:
+    """A `.npy` file of version 1 with this header."""
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + data
+
+
+ROW = "{'descr': '<f4', 'fortran_order': False, 'shape': (4,), }\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (npy(ROW.replace("4,", "4000000, 1000000")), "16 bytes follow"),
+        (npy("{'descr': (\n"), "cannot be read"),
+        (b"no array", "cannot be read"),
+        (npy(ROW.replace("<f4", "<c8"), bytes(32)), "holds complex64, which is no float32"),
+        (npy(ROW, np.array([1, 2, np.nan, 3], "<f4").tobytes()), "not finite"),
+        (npy(ROW.replace("<f4", "<f8"), np.full(4, 1e300).tobytes()), "not finite as float32"),
+        (npy(ROW.replace("<f4", "<U2"), bytes(32)), "which is no float32"),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_damaged_arrays_and_those_of_other_numbers_are_left_out(tmp_path: Path, content: bytes, words: str) -> None:
+    with ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("left.npy", content)
+    np.savez(tmp_path / "b.npz", left=np.arange(4))
+    samples = read_samples(tmp_path, [image(4, name="left")])
+    assert [feed["left"].tolist() for feed in samples.calibration] == [[0, 1, 2, 3]]
+    assert words in samples.skipped[0].message
+
+
+def test_an_array_alone_and_damaged_compression_are_left_out(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", left=np.arange(4))
+    with (tmp_path / "b.npz").open("wb") as file:
+        np.save(file, np.arange(4))
+    np.savez_compressed(tmp_path / "c.npz", left=np.zeros(4))
+    damaged = bytearray((tmp_path / "c.npz").read_bytes())
+    damaged[60:80] = bytes([255] * 20)
+    (tmp_path / "c.npz").write_bytes(damaged)
+    samples = read_samples(tmp_path, [image(4, name="left")])
+    assert len(samples.calibration) == 1
+    assert len(samples.skipped) == 2
 
 
 def test_folders_without_samples_are_refused(tmp_path: Path) -> None:

@@ -88,6 +88,16 @@ def test_a_proof_is_kept_in_the_model() -> None:
     proof = json.loads(metadata(prepared.frame.model)["archdsl.verify"])
     assert proof["batches"] == [1, 2, 5]
     assert 0 < proof["max_rel"] <= proof["tolerance"] == 1e-5
+    assert proof["precision"] == "fp32"  # whatever the file is written in
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_numbers_that_are_not_finite_prove_nothing() -> None:
+    how, weights = Deployment(), NET.initialize(3)
+    weights["fc.bias"] = np.full(5, np.nan, np.float32)
+    with pytest.raises(ArchError, match="outputs are not finite numbers") as caught:
+        prove(NET.checked, weights, prepare(NET.checked, weights, how), how)
+    assert caught.value.diagnostics[0].code == "verify-differs"
 
 
 def test_a_model_that_computes_something_else_is_not_proved() -> None:

@@ -61,6 +61,16 @@ def test_what_does_not_fit_is_refused() -> None:
     assert "open" in refusal(shapes_of, inputs, 1, {"image": (3, "H", 8)}, "f")
 
 
+def test_nothing_to_run_is_refused() -> None:
+    assert "fixed at 0" in refusal(batch_of, [item("x", [0, 3])], None, "f")
+    assert "has no numbers: it is [1, 3, 0]" in refusal(shapes_of, [item("x", ["N", 3, 0])], 1, {}, "f")
+
+
+def test_inputs_that_no_memory_holds_are_refused() -> None:
+    with pytest.raises(ArchError, match="out-of-memory"):
+        random_inputs([item("x", ["N", 3])], {"x": (2**31, 2**31)})
+
+
 def test_numbers_are_of_the_declared_type() -> None:
     kinds = {"tensor(float)": "f4", "tensor(float16)": "f2", "tensor(int64)": "i8", "tensor(bool)": "?"}
     inputs = [item(kind, ["N", 50], kind) for kind in kinds]

@@ -85,6 +85,14 @@ def test_rounding_is_what_pytorch_computes_in_half_precision() -> None:
     np.testing.assert_allclose(found, expected, atol=3 * step)
 
 
+@pytest.mark.parametrize("op", ["gelu", "hardswish", "layernorm"])
+def test_rounding_takes_no_name_that_an_op_has_given(op: str) -> None:
+    """`gelu` calls its constant 0.5 `path/half`."""
+    model = model_of(f"network net {{ input image: [3, 16, 16]; conv(4, 3); {op}; output y: {op} }}")
+    onnx.checker.check_model(rounding(model), full_check=True)
+    assert result(rounding(model)).shape == result(model).shape
+
+
 def test_rounding_overflows_where_half_precision_does() -> None:
     text = """
     network large {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -123,9 +124,45 @@ def test_enormous_pictures_are_refused(tmp_path: Path, monkeypatch: pytest.Monke
     assert code_of(load_image, ramp, (3, 4, 6), Preprocess()) == "image-unreadable"
 
 
+def test_long_pictures_are_refused_where_scaling_them_would_fill_the_memory(tmp_path: Path) -> None:
+    """1 x 60,000 pixels as 256 x 15,360,000 would take 12 GB."""
+    long = write(tmp_path / "long.png", np.zeros((60_000, 1)))
+    assert code_of(load_image, long, (3, 224, 224), preprocess_of({"resize": 256})) == "image-unreadable"
+    assert code_of(load_image, long, (3, 224, 224), Preprocess()) == "image-unreadable"
+    assert load_image(long, (1, 8, 8), Preprocess()).shape == (1, 8, 8)
+
+
+def test_large_pictures_are_read_without_a_warning(monkeypatch: pytest.MonkeyPatch, ramp: Path) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)  # of 24; an error from twice as many on
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert load_image(ramp, (3, 4, 6), Preprocess()).shape == (3, 4, 6)
+
+
+def test_sixteen_bits_of_a_portable_graymap_are_scaled(tmp_path: Path) -> None:
+    path = tmp_path / "deep.pgm"
+    path.write_bytes(b"P5 4 4 65535\n" + np.full((4, 4), 257 * 100, ">u2").tobytes())
+    assert set(load_image(path, (1, 4, 4), preprocess_of({"scale": 255})).ravel()) == {100}
+
+
+@pytest.mark.parametrize("dtype", ["int32", "float32"])
+def test_numbers_without_a_known_white_are_refused(tmp_path: Path, dtype: str) -> None:
+    path = tmp_path / "measured.tif"
+    Image.fromarray(np.full((4, 4), 1000, dtype)).save(path)
+    with pytest.raises(ArchError, match="which of them is white is not known") as caught:
+        load_image(path, (1, 4, 4), Preprocess())
+    assert caught.value.diagnostics[0].code == "image-unreadable"
+
+
 @pytest.mark.parametrize(
     "settings",
     [
+        {"mean": "x"},
+        {"mean": [[1]]},
+        {"crop": "ab"},
+        {"crop": [1, 2, 3]},
+        {"resize": float("inf")},
+        {"scale": []},
         {"resize": 256, "flip": True},
         {"channels": "cmyk"},
         {"std": 0},

@@ -8,15 +8,19 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import ModelProto, numpy_helper
 from support import compiled
 
+from archdsl.language.diagnostics import ArchError
 from archdsl.passes.pipeline import run_passes
+from archdsl.runtime import quantize
 from archdsl.runtime.quantize import quantized
 
 TEXT = """
@@ -133,6 +137,30 @@ def test_equal_arguments_give_equal_bytes_in_any_process(small: ModelProto) -> N
     )
     assert done.stdout.strip() == hashlib.sha256(small.SerializeToString(deterministic=True)).hexdigest()
     assert done.stderr == ""
+
+
+def test_weights_that_are_no_numbers_are_named() -> None:
+    model = float_model()
+    (tensor,) = (item for item in model.graph.initializer if item.name == "conv2.weight")
+    tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * np.float32("nan"), tensor.name))
+    with pytest.raises(ArchError) as caught:
+        quantized(model, FEEDS)
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.notes[0]) == ("precision", "`conv2.weight` has numbers that are infinite or not a number")
+
+
+@pytest.mark.parametrize(("free", "code"), [(0, "cannot-write"), (2**30, "precision")])
+def test_what_the_quantizer_raises_is_a_diagnostic(monkeypatch: pytest.MonkeyPatch, free: int, code: str) -> None:
+    """On a full disk it fails to read what it did not manage to write."""
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise DecodeError("Error parsing message")
+
+    monkeypatch.setattr(quantize, "quantize_static", refuse)
+    monkeypatch.setattr(quantize.shutil, "disk_usage", lambda folder: SimpleNamespace(free=free))
+    with pytest.raises(ArchError) as caught:
+        quantized(float_model(), FEEDS)
+    assert caught.value.diagnostics[0].code == code
 
 
 def test_nothing_is_said_nor_left_behind(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import sklearn.datasets
 from hand_built import classifier, image, layer, network, random_weights
+from onnx import TensorProto, helper, numpy_helper
 
 from archdsl.emit.onnx.model import onnx_model
 from archdsl.emit.onnx.writer import save
@@ -93,6 +94,36 @@ def test_networks_that_take_no_image_are_refused() -> None:
     with pytest.raises(ArchError) as caught:
         run(onnx_model(graph, random_weights(graph)).SerializeToString(), FLOWER)
     assert caught.value.diagnostics[0].code == "not-an-image-network"
+
+
+def identity(shape: list[int | str], **metadata: str) -> bytes:
+    """A foreign model that gives what it gets, and Reshape of that to a row of 10, which fails."""
+    sizes = numpy_helper.from_array(np.array([1, 10]), "sizes")
+    nodes = [helper.make_node("Identity", ["x"], ["same"]), helper.make_node("Reshape", ["x", "sizes"], ["row"])]
+    x, same, row = (helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("x", "same", "row"))
+    row.type.tensor_type.ClearField("shape")
+    graph = helper.make_graph(nodes, "g", [x], [same, row], [sizes])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    for key, value in metadata.items():
+        model.metadata_props.add(key=f"archdsl.{key}", value=value)
+    content: bytes = model.SerializeToString()
+    return content
+
+
+@pytest.mark.parametrize(
+    ("shape", "metadata", "code"),
+    [
+        (["N", 3, 8, 8], {}, "run-failed"),
+        ([0, 3, 8, 8], {}, "not-an-image-network"),
+        (["N", 3, 100_000, 100_000], {}, "image-unreadable"),
+        (["N", 3, 8, 8], {"labels": "5"}, "model-unreadable"),
+        (["N", 3, 8, 8], {"preprocessing": '{"x": {"mean": "y"}}'}, "preprocess"),
+    ],
+)
+def test_foreign_and_damaged_files_are_refused(shape: list[int | str], metadata: dict[str, str], code: str) -> None:
+    with pytest.raises(ArchError) as caught:
+        run(identity(shape, **metadata), FLOWER)
+    assert caught.value.diagnostics[0].code == code
 
 
 @pytest.mark.parametrize(

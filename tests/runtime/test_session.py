@@ -69,6 +69,11 @@ def test_broken_models_are_refused(content: bytes) -> None:
     assert refused(content).code == "model-unreadable"
 
 
+def test_a_refused_model_has_the_name_that_the_user_gave_it() -> None:
+    with pytest.raises(ArchError, match=r"cannot load `mine\.onnx`"):
+        open_session(b"garbage", name="mine.onnx")
+
+
 def test_missing_files_are_refused(tmp_path: Path) -> None:
     diagnostic = refused(tmp_path / "no.onnx")
     assert diagnostic.code == "model-unreadable"

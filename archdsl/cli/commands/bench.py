@@ -16,8 +16,12 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("files", nargs=-1, required=True)
-@click.option("--batch", type=click.IntRange(min=1), help="Samples of one run; 1, or what a file fixes, without it.")
-@click.option("--threads", type=click.IntRange(min=1), help="Threads within one operation; one for each core without.")
+@click.option("--batch", type=options.BATCH, help="Samples of one run; 1, or what a file fixes, without it.")
+@click.option(
+    "--threads",
+    type=options.THREADS,
+    help="Threads within one operation, at most four for each core; one for each without.",
+)
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True,
               help="cuda fails where there is none; it never falls back.")  # fmt: skip
 @click.option("--runs", type=click.IntRange(min=1), default=30, show_default=True, help="Timed runs of each file.")

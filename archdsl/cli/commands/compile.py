@@ -38,13 +38,15 @@ def command(
         next(step)
         arrays = options.load_weights(loaded, weights, seed)
         target = make_folder(folder)
+        model, source, figures = (target / f"{loaded.name}.{ending}" for ending in ("onnx", "py", "report.json"))
+        options.spare_inputs(model, f"{model}.data", source, figures)
         next(step)
-        written = list(loaded.save_onnx(target / f"{loaded.name}.onnx", arrays, opset=opset))
+        written = list(loaded.save_onnx(model, arrays, opset=opset))
         next(step)
-        written.append(_write(target / f"{loaded.name}.py", torch_source(loaded.checked)))
+        written.append(_write(source, torch_source(loaded.checked)))
         next(step)
         report = loaded.report()
-        written.append(_write(target / f"{loaded.name}.report.json", text.to_json(report)))
+        written.append(_write(figures, text.to_json(report)))
         next(step)
     if options.said("quiet"):
         return

@@ -26,4 +26,5 @@ def command(
         return
     from archdsl.language.output import write_atomic
 
+    options.spare_inputs(output)
     write_atomic(output, text.encode())

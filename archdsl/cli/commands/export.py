@@ -24,7 +24,7 @@ def passes(ctx: click.Context, option: click.Parameter, text: str | None) -> tup
 @options.weight_options
 @click.option("-o", "--output", required=True, metavar="X.onnx", help="The file to write.")
 @click.option("--opset", type=int, default=17, show_default=True, help="ONNX operator set.")
-@click.option("--batch", type=click.IntRange(min=1), help="A fixed batch; symbolic without it.")
+@click.option("--batch", type=options.BATCH, help="A fixed batch; symbolic without it.")
 @click.option(
     "--passes", "chosen", metavar="A,B", callback=passes, help="Just these passes; the deployment set without it."
 )
@@ -59,12 +59,15 @@ def command(
     from archdsl.runtime.deploy import Deployment, prepare, prove, write
 
     check_precision(precision, calibrate, no_weights)
+    if no_weights and verify:
+        raise click.UsageError("--no-weights leaves nothing to --verify")
+    options.spare_inputs(output, f"{output}.data")
     wanted = DEPLOYMENT if chosen is None else known(chosen)
     wanted = tuple(name for name in wanted if not (no_fold_bn and name == "fold_batchnorm"))
     dense = "fc_to_conv" in wanted  # elaborated as the spec has it; its layers then read the other size
     how = Deployment(
         wanted, opset, batch, inputs if dense else {}, external, not no_weights,  # type: ignore[arg-type]
-        options.read_labels(labels),
+        options.read_labels(labels, limits),
     )  # fmt: skip
     titles = ["checking", "building the graph", "comparing with PyTorch", "lowering the precision", "writing"]
     with steps(titles, options.said("quiet")) as step:

@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 @click.command()
 @options.network_options
 @options.weight_options
-@click.option("--batch", type=click.IntRange(min=1), help="Samples of one run; 1, or what a file fixes, without it.")
-@click.option("--threads", type=click.IntRange(min=1), help="Threads within one operation; one for each core without.")
+@click.option("--batch", type=options.BATCH, help="Samples of one run; 1, or what a file fixes, without it.")
+@click.option(
+    "--threads",
+    type=options.THREADS,
+    help="Threads within one operation, at most four for each core; one for each without.",
+)
 @click.option("--runs", type=click.IntRange(min=1), default=20, show_default=True, help="Runs after warming up.")
 @click.option("--format", "form", type=click.Choice(["table", "json", "source"]), default="table")
 def command(

@@ -40,6 +40,7 @@ def command(
         return
     from archdsl.language.output import write_atomic
 
+    options.spare_inputs(output)
     write_atomic(output, rendered.encode())
 
 

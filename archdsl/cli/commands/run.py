@@ -30,9 +30,10 @@ def command(
     \b
     Example: archdsl run specs/googlenet.arch --image photo.jpg
     """
+    from archdsl.runtime.labels import check_labels
     from archdsl.runtime.run import run
 
-    names = options.read_labels(labels)
+    names = options.read_labels(labels, limits)
     model: str | bytes = file
     if not file.endswith(".onnx"):
         loaded = options.load_network(file, network, parameters, inputs, limits)
@@ -41,17 +42,22 @@ def command(
             click.echo(
                 f"no --weights: the network is freshly initialized (seed {seed}), so its classes mean nothing", err=True
             )
-    _print(run(model, image, device, top), names)  # type: ignore[arg-type]
+    result = run(model, image, device, top)  # type: ignore[arg-type]
+    check_labels(names, {name: shape[1:] for name, shape in result.shapes.items()})
+    _print(result, names)
 
 
 def _print(result: RunResult, names: tuple[str, ...]) -> None:
     from rich.table import Table
 
     from archdsl.cli.show import console
+    from archdsl.runtime.labels import has_classes
 
     out = console()
     names = names or result.labels
     if result.classes:
+        if not has_classes(result.shapes[result.output][1:], len(names)):
+            names = ()  # those of another output
         table = Table(title=f"top classes ({result.output})")
         table.add_column("class", justify="right")
         table.add_column("name")

@@ -27,5 +27,6 @@ def command(
     if output is None:
         click.echo(source.rstrip("\n"))
         return
+    options.spare_inputs(output)
     write_atomic(output, source.encode())
     click.echo(f"wrote {output}")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.command()
 @options.network_options
 @options.weight_options
-@click.option("--batch", "batches", type=click.IntRange(min=1), multiple=True, default=(1, 2, 5), show_default=True,
+@click.option("--batch", "batches", type=options.BATCH, multiple=True, default=(1, 2, 5), show_default=True,
               help="Batch size to compare (repeatable).")  # fmt: skip
 @click.option("--tolerance", type=click.FloatRange(min=0), default=1e-5, show_default=True,
               help="Largest allowed max abs difference / max abs output.")  # fmt: skip

@@ -6,10 +6,14 @@ Weights are written one after the other as they are made, so that no more than o
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import GraphProto, ModelProto, TensorProto, helper, numpy_helper
 
 from archdsl.emit.onnx.tensors import Pending
@@ -30,19 +34,41 @@ def save(
 ) -> list[Path]:
     """Write the model with the weights that it lacks, and give the files written.
 
-    The weights go to `path` + ".data" if one file cannot hold them (`auto`), always, or never. Files take their
-    names only when complete; raises `ArchError` (`cannot-write`, `too-large`).
+    Weights go to `path` + ".data" if one file cannot hold them (`auto`), always, or never; small ones stay in the
+    model. Files take their names only when complete, and if anything fails the older ones are still there; raises
+    `ArchError` (`cannot-write`, `too-large`).
     """
     path = Path(path)
-    inline = sum(map(_bytes, model.graph.initializer))
-    fits = inline + sum(weight.bytes for weight in weights) < SINGLE_FILE_BYTES
+    sizes = [*map(_bytes, model.graph.initializer), *(weight.bytes for weight in weights)]
+    fits = sum(sizes) < SINGLE_FILE_BYTES
     if external == "never" and not fits:
         raise error("too-large", f"cannot write `{path}`: one ONNX file holds less than 2 GiB")
-    if external == "always" or not fits:
+    if not fits or (external == "always" and max(sizes, default=0) >= EXTERNAL_FROM_BYTES):
         return _save_pair(model, path, weights)
+    surplus = _data_of(path)
     with staged(path) as file:
         _write(file, model, weights)
+    if surplus:
+        with suppress(OSError):  # the model is written; what is left over does no harm
+            surplus.unlink()
     return [path]
+
+
+def _data_name(path: Path) -> Path:
+    return path.with_name(path.name + ".data")
+
+
+def _data_of(path: Path) -> Path | None:
+    """The data file next to the model at this path, if the model there keeps its weights in it."""
+    data = _data_name(path)
+    if not data.is_file():
+        return None
+    try:
+        tensors = onnx.load(path, load_external_data=False).graph.initializer
+    except (OSError, ValueError, DecodeError):
+        return None  # no model, so the other file is none of ours
+    named = {item.value for tensor in tensors for item in tensor.external_data if item.key == "location"}
+    return data if data.name in named else None
 
 
 # One file -------------------------------------------------------------------------------------------------------------
@@ -104,8 +130,9 @@ def _varint(number: int) -> Iterator[int]:
 
 
 def _save_pair(model: ModelProto, path: Path, weights: Sequence[Pending]) -> list[Path]:
-    data_path = path.with_name(path.name + ".data")
-    with staged(path) as file, staged(data_path) as data:
+    data_path = _data_name(path)
+    targets = _target(path), _target(data_path)
+    with _exchanged(*targets) as set_aside, staged(targets[0]) as file, staged(targets[1]) as data:
         light = _without_weights(model)
         for tensor in model.graph.initializer:
             _move(tensor, light.graph, data, data_path.name)
@@ -114,9 +141,51 @@ def _save_pair(model: ModelProto, path: Path, weights: Sequence[Pending]) -> lis
         file.write(light.SerializeToString(deterministic=True))
         sync(file)
         sync(data)
-        if data_path.exists():  # an older model must never be read with the new data
-            path.unlink(missing_ok=True)
+        set_aside()
     return [path, data_path]
+
+
+def _target(path: Path) -> Path:
+    """What a link refers to: that file changes, not the link."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+@contextmanager
+def _exchanged(model: Path, data: Path) -> Iterator[Callable[[], None]]:
+    """For a block whose end gives the names to new files, first `data`, then `model`: both are exchanged, or neither.
+
+    The block calls what it gets when both are complete; that moves the older files aside, the model first. They come
+    back if the new model does not get its name, whatever happened. A process that is killed in between leaves no
+    model under the name, so that none is ever read with the data of another.
+    """
+    token = os.urandom(6).hex()
+    aside = {path: path.with_name(f".archdsl-{token}-{kind}.tmp") for path, kind in ((model, "model"), (data, "data"))}
+    older = [path for path in aside if path.is_file()]
+    begun: list[bool] = []
+
+    def set_aside() -> None:
+        begun.append(True)
+        for path in older:
+            path.rename(aside[path])
+
+    try:
+        yield set_aside
+    finally:
+        if begun:
+            _settle(model, data, aside, older)
+
+
+def _settle(model: Path, data: Path, aside: dict[Path, Path], older: Sequence[Path]) -> None:
+    """The last step of `_exchanged`; the files themselves tell how far it came."""
+    moved = aside[model].exists() or model not in older
+    if moved and not model.exists():  # the new model has no name: the data go back first
+        if data not in older:
+            data.unlink(missing_ok=True)
+        for path in (data, model):
+            if aside[path].exists():
+                aside[path].replace(path)
+    for path in aside.values():
+        path.unlink(missing_ok=True)
 
 
 def _without_weights(model: ModelProto) -> ModelProto:
