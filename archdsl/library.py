@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 from archdsl import resources
@@ -16,7 +17,8 @@ def find(file: str, network: str | None) -> tuple[Path, str, str | None]:
     """Path, name to show, and network of a file argument: a path, else a name of the library.
 
     A family's name means its file (`resnet`), a network's name the network (`resnet50`); those in a folder are
-    reached through it (`torchvision/resnet50`). Raises `ArchError` for neither.
+    reached through it (`torchvision/resnet50`), or without it where no other has the name (`unet`). Raises `ArchError`
+    for neither.
     """
     path = Path(file)
     if path.is_file():
@@ -28,17 +30,30 @@ def find(file: str, network: str | None) -> tuple[Path, str, str | None]:
         return path, file, network
     declared = {spec: networks_in(spec) for spec in shipped()}
     families = {family(spec): spec for spec, names in declared.items() if names}  # not those of blocks alone
-    if file in families:
-        return families[file], f"{file}.arch", network
+    if name := _only(file, families):
+        return families[name], f"{name}.arch", network
     networks = {f"{folder(spec)}{name}": (spec, name) for spec, names in declared.items() for name in names}
-    if file in networks:
-        spec, name = networks[file]
+    if found := _only(file, networks):
+        spec, name = networks[found]
         return spec, f"{family(spec)}.arch", network or name
     if path.exists():
         return path, file, network  # a directory, say; reading it explains itself
-    guess = nearest(file, [*families, *networks])
-    help = f"did you mean `{guess}`?" if guess else "`archdsl list` shows the library"
+    guesses = _ending(file, networks) or [guess for guess in [nearest(file, [*families, *networks])] if guess]
+    meant = " or ".join(f"`{guess}`" for guess in guesses)
+    help = f"did you mean {meant}?" if meant else "`archdsl list` shows the library"
     raise error("file-not-found", f"there is no file `{file}`, nor a network of that name in the library", help=help)
+
+
+def _only(name: str, known: Collection[str]) -> str | None:
+    """The name itself, or the only one that is it after some folder."""
+    if name in known:
+        return name
+    found = _ending(name, known)
+    return found[0] if len(found) == 1 else None
+
+
+def _ending(name: str, known: Collection[str]) -> list[str]:
+    return [each for each in known if each.endswith(f"/{name}")]
 
 
 def shipped() -> list[Path]:

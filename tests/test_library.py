@@ -45,6 +45,28 @@ def test_names_of_the_library(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "shown", "network"),
+    [
+        ("unet", "segmentation/unet.arch", None),
+        ("lstm_equations", "recurrent/lstm.arch", "lstm_equations"),
+        ("resnet50", "resnet.arch", "resnet50"),  # torchvision's is the one that has to be asked for
+    ],
+)
+def test_a_name_that_one_folder_has_needs_no_folder(name: str, shown: str, network: str | None) -> None:
+    assert find(name, None)[1:] == (shown, network)
+
+
+def test_a_name_that_several_folders_have_needs_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"{folder}.arch").write_text("network twice { input x: [3]; relu }\n", "utf-8")
+    monkeypatch.setattr("archdsl.resources.folder", lambda _: tmp_path)
+    with pytest.raises(archdsl.ArchError) as caught:
+        find("twice", None)
+    assert caught.value.diagnostics[0].help == "did you mean `a/twice` or `b/twice`?"
+
+
 def test_pages_and_catalogue_are_current(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("sys.argv", ["library.py", "--check"])
     module = runpy.run_path(str(ROOT / "tools/library.py"))
