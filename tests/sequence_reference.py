@@ -194,7 +194,8 @@ def _reductions() -> list[Case]:
     image = (3, 4, 5)
     several = (reduction.ReduceMean, reduction.ReduceSum, reduction.ReduceMax, reduction.ReduceMin)
     cases: list[Case] = [(cls(axes, keep), (image,)) for cls in several for axes, keep in ((1, False), ((2, -1), True))]
-    cases += [(cls((3, 1)), (image,)) for cls in several]
+    cases += [(cls(axes), (image,)) for cls in several for axes in ((3, 1), (1, 2, 3))]
+    cases += [(reduction.ReduceSum(1), ((6,),)), (reduction.ArgMax(), ((6,),))]
     cases += [(reduction.ArgMax(), (image,)), (reduction.ArgMax(-1, True), (image,))]
     cases += [(reduction.TopK(2), (image,)), (reduction.TopK(3, 1), ((6,),))]
     return [*cases, (reduction.L2Normalize(), (image,)), (reduction.L2Normalize(-1, 3.0), (X,))]

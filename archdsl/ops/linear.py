@@ -92,5 +92,6 @@ def _too_many_axes(value: TensorType) -> ShapeError:
     return ShapeError(
         "rank-mismatch",
         f"`linear` needs a vector [N, F] or a sequence [N, T, F], but its input is {value}",
-        help=f"put `flatten` before it: {value} becomes [N, {value.elements}]",
+        help=f"put `flatten` before it: {value} becomes [N, {value.elements}];"
+        f" or `reshape([-1, {value.shape[-1]}])`, if the features are on the last axis",
     )

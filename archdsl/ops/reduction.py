@@ -22,7 +22,7 @@ class Reduction(Op):
 
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
         value = only(inputs)
-        return (TensorType(without(value, self.reduced(inputs), self.keep, self.name), value.dtype),)
+        return (TensorType(without(value, self.reduced(inputs), self.keep), value.dtype),)
 
     def elementwise_ops(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> int:
         return only(inputs).elements
@@ -72,7 +72,7 @@ class ArgMax(Op):
 
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
         value = only(inputs)
-        return (TensorType(without(value, (position(value, self.axis),), self.keep, self.name), "int64"),)
+        return (TensorType(without(value, (position(value, self.axis),), self.keep), "int64"),)
 
     def elementwise_ops(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> int:
         return only(inputs).elements
@@ -130,12 +130,8 @@ class L2Normalize(Op):
         return across(position(only(inputs), self.axis))
 
 
-def without(value: TensorType, axes: tuple[int, ...], keep: bool, name: str) -> tuple[int, ...]:
-    """The shape with these axes gone, or of size 1; raises `ShapeError` (`rank-mismatch`) where nothing is left."""
+def without(value: TensorType, axes: tuple[int, ...], keep: bool) -> tuple[int, ...]:
+    """The shape with these axes gone, or of size 1; of a vector that is one number for each sample, `[]`."""
     if keep:
         return tuple(1 if i in axes else size for i, size in enumerate(value.shape))
-    left = tuple(size for i, size in enumerate(value.shape) if i not in axes)
-    if not left:
-        message = f"`{name}` leaves no axis of {value}"
-        raise ShapeError("rank-mismatch", message, help="`keep = true` leaves each as an axis of size 1")
-    return left
+    return tuple(size for i, size in enumerate(value.shape) if i not in axes)

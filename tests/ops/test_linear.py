@@ -32,7 +32,7 @@ def test_an_image_has_to_be_flattened_first() -> None:
     error = refusal(call("linear", out=1000), typed(512, 7, 7))
     assert error.code == "rank-mismatch"
     assert error.message == "`linear` needs a vector [N, F] or a sequence [N, T, F], but its input is [N, 512, 7, 7]"
-    assert error.help == "put `flatten` before it: [N, 512, 7, 7] becomes [N, 25088]"
+    assert error.help.startswith("put `flatten` before it: [N, 512, 7, 7] becomes [N, 25088]; or `reshape([-1, 7])`, ")
 
 
 @pytest.mark.parametrize("name", ["weight", "bias"])

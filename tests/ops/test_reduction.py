@@ -38,8 +38,7 @@ def test_one_axis_needs_no_list() -> None:
 
 
 def test_nothing_left_and_twice_the_same() -> None:
-    found = refusal(call("reduce_mean", axes=1), typed(6))
-    assert (found.code, found.message) == ("rank-mismatch", "`reduce_mean` leaves no axis of [N, 6]")
+    assert inferred(call("reduce_mean", axes=1), typed(6)) == [()]
     assert refusal(call("reduce_mean", axes=(1, -2)), typed(3, 4)).code == "axis-range"
     assert refusal(call("reduce_mean", axes=(0,)), typed(3, 4)).code == "axis-range"
 
