@@ -65,14 +65,16 @@ CALLED = {
 }  # fmt: skip
 #: what a reader calls the terminals that are patterns, and what they are
 KINDS = {
-    "NAME": (NAME := ("name", "a letter or `_`, then letters, digits and `_`")),
-    "STEM": NAME,  # one that a brace follows
+    "NAME": ("name", "a letter or `_`, then letters, digits and `_`"),
+    "STEM": ("name", ""),
     "NUMBER": ("number", "`64`, `1_000`, `0.5`, `1e-3`, `128M`, `16Ki`"),
     "INDEX": ("digits", "`0`, `1`, ...: which of several results"),
     "STRING": ("string", 'text in `"`, on one line, with Python\'s escapes'),
     "DOCSTRING": ("docstring", 'text in `"""`, on as many lines as it needs'),
     "_NEWLINE": ("line end", "the end of a [line](language.md#lines) that no other line continues, with its comment"),
 }  # fmt: skip
+#: a name that a brace follows is a name
+SAME = {"STEM": "NAME"}
 STYLE = """
 svg { background: #fffdf8; }
 path { stroke-width: 2; stroke: #555; fill: none; }
@@ -152,7 +154,7 @@ def grammar() -> dict[str, Shape]:
     for node in (*tree.find_data("rule"), *tree.find_data("token")):
         name = str(node.children[0]).lstrip("?!")
         if name not in skipped:
-            found[name] = Kind(name) if name in KINDS else shape(below(node)[-1])
+            found[name] = Kind(SAME.get(name, name)) if name in KINDS else shape(below(node)[-1])
     return found
 
 
@@ -221,9 +223,9 @@ def inlined(item: Shape, rules: dict[str, Shape]) -> Shape:
             return row(inlined(each, rules) for each in items)
         case Either(items):
             parts = [inlined(each, rules) for each in items]
-            return Either(
-                tuple(each for part in parts for each in (part.items if isinstance(part, Either) else [part]))
-            )
+            alternatives = [each for part in parts for each in (part.items if isinstance(part, Either) else [part])]
+            found = tuple(dict.fromkeys(alternatives))
+            return Either(found) if len(found) > 1 else found[0]
         case Maybe(inner):
             return Maybe(inlined(inner, rules))
         case Many(inner, between):
@@ -293,7 +295,7 @@ def page(shapes: dict[str, Shape]) -> str:
         parts.append(f"## {heading}\n\n{introduction}\n")
         parts += [entry(name, shapes) for name in names.split()]
     parts.append("## Names, numbers and texts\n\n| | is |\n| --- | --- |")
-    parts += [f"| {name} | {meaning} |" for name, meaning in dict.fromkeys(KINDS.values())]
+    parts += [f"| {name} | {meaning} |" for name, meaning in KINDS.values() if meaning]
     return "\n".join(parts) + "\n"
 
 
