@@ -30,24 +30,24 @@ def find(file: str, network: str | None) -> tuple[Path, str, str | None]:
         return path, file, network
     declared = {spec: networks_in(spec) for spec in shipped()}
     families = {family(spec): spec for spec, names in declared.items() if names}  # not those of blocks alone
-    if name := _only(file, families):
-        return families[name], f"{name}.arch", network
     networks = {f"{folder(spec)}{name}": (spec, name) for spec, names in declared.items() for name in names}
-    if found := _only(file, networks):
-        spec, name = networks[found]
+    # those of another folder only where no whole name is meant
+    meant = file if file in families or file in networks else _only(file, families) or _only(file, networks)
+    if meant in families:
+        return families[meant], f"{meant}.arch", network
+    if meant in networks:
+        spec, name = networks[meant]
         return spec, f"{family(spec)}.arch", network or name
     if path.exists():
         return path, file, network  # a directory, say; reading it explains itself
     guesses = _ending(file, networks) or [guess for guess in [nearest(file, [*families, *networks])] if guess]
-    meant = " or ".join(f"`{guess}`" for guess in guesses)
-    help = f"did you mean {meant}?" if meant else "`archdsl list` shows the library"
+    shown = " or ".join(f"`{guess}`" for guess in guesses)
+    help = f"did you mean {shown}?" if shown else "`archdsl list` shows the library"
     raise error("file-not-found", f"there is no file `{file}`, nor a network of that name in the library", help=help)
 
 
 def _only(name: str, known: Collection[str]) -> str | None:
-    """The name itself, or the only one that is it after some folder."""
-    if name in known:
-        return name
+    """The only one that is the name after some folder."""
     found = _ending(name, known)
     return found[0] if len(found) == 1 else None
 

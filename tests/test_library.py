@@ -50,6 +50,7 @@ def test_names_of_the_library(name: str) -> None:
     [
         ("unet", "segmentation/unet.arch", None),
         ("lstm_equations", "recurrent/lstm.arch", "lstm_equations"),
+        ("mobilenet_v2", "mobilenet.arch", "mobilenet_v2"),
         ("resnet50", "resnet.arch", "resnet50"),  # torchvision's is the one that has to be asked for
     ],
 )

@@ -195,7 +195,8 @@ def _transpose(layer: Layer, fields: Sequence[Field]) -> tuple[Field, ...]:
 
 
 def _reshape(layer: Layer, fields: Sequence[Field]) -> tuple[Field, ...]:
-    old, new = layer.input_types[0].shape, layer.output_types[0].shape
+    # a single number is at the first of one place
+    old, new = layer.input_types[0].shape or (1,), layer.output_types[0].shape
     return (tuple(_reshaped(axis, old, new) for axis in fields[0]),)
 
 

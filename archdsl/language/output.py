@@ -36,16 +36,20 @@ def write_atomic(path: str | Path, data: bytes) -> None:
 
 @contextmanager
 def staged(path: str | Path) -> Iterator[BinaryIO]:
-    """A file to write to that takes the name `path` when the block ends, and vanishes if it raises."""
+    """A file to write to that takes the name `path` when the block ends, and vanishes if it raises.
+
+    Where `path` is a link, it stays one: what it points to is written.
+    """
     path = Path(path)
     with _reasons(path):
         _refuse_special(path)
-        temporary = path.parent / f".archdsl-{os.urandom(6).hex()}.tmp"
+        target = path.resolve() if path.is_symlink() else path
+        temporary = target.parent / f".archdsl-{os.urandom(6).hex()}.tmp"
         try:
             with temporary.open("xb") as file:
                 yield file
                 sync(file)
-            temporary.replace(path)
+            temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
 

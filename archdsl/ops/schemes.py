@@ -5,10 +5,13 @@ How each is drawn stands in `archdsl.weights.initialize`; a declaration is check
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 Numbers = dict[str, float]
+#: standard deviations beyond which a normal distribution has nothing: its tail is less than the least float
+FARTHEST = 38
 
 
 def _always(numbers: Numbers) -> str:
@@ -35,8 +38,15 @@ def _check_uniform(numbers: Numbers) -> str:
 def _check_truncated(numbers: Numbers) -> str:
     if not numbers["std"] > 0:
         return f"`std` = {numbers['std']:g} is not positive"
-    a, b = numbers["a"], numbers["b"]
-    return "" if a < b else f"`a` = {a} is not below `b` = {b}"
+    mean, std, a, b = (numbers[name] for name in ("mean", "std", "a", "b"))
+    if not a < b:
+        return f"`a` = {a} is not below `b` = {b}"
+    distance = max(a - mean, mean - b) / std
+    if distance > FARTHEST:
+        return (
+            f"from {a} to {b} there is nothing of a normal distribution around {mean}: it is {distance:.3g} `std` away"
+        )
+    return "" if all(map(math.isfinite, (mean, std, a, b))) else "a number is not finite"
 
 
 #: `he_*` scale by fan_in unless they say otherwise, with the gain sqrt(2) of ReLU.

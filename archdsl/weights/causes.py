@@ -6,10 +6,13 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from archdsl.graph.graph import Graph, Layer
-from archdsl.weights.fit import Fit, Header, Wrong, fit
+from archdsl.graph.renames import shown
+from archdsl.weights.fit import MOST_SCOPES, Fit, Header, Wrong, dots, fit, listed
 from archdsl.weights.maps import best, shipped, tried
+from archdsl.weights.rebuilt import rebuilt
 
 STATISTICS = ("running_mean", "running_var")
 HEADS = re.compile(r"^(aux|loss\d|head_aux)", re.IGNORECASE)
@@ -25,11 +28,21 @@ class Cause:
 
 def causes(graph: Graph, found: Fit) -> list[Cause]:
     """The likely causes, the most telling first; none where nothing is known to look like this."""
+    if not found.headers:
+        return [Cause("the checkpoint holds no arrays", "write each weight into it under the name that it has here")]
     naming, found = _naming(graph, found)
-    if not found.fitting and not found.wrong and found.headers:
+    if not found.fitting and not found.wrong:
         naming.append(Cause("no name is one of the network's: the checkpoint is of another network or naming"))
     checks = (_classes, _kernels, _transposed, _types, _normalization, _heads, _depth)
     return [*naming, *(cause for check in checks for cause in check(graph, found))]
+
+
+def advice(found: Fit, likely: list[Cause]) -> str | None:
+    """What to do about a checkpoint that does not fit, if anything is known that helps."""
+    helps = [cause.help for cause in likely if cause.help]
+    if found.fitting:
+        helps.append("`--partial` loads what fits, and initializes the rest")
+    return next(iter(helps), None)
 
 
 def _naming(graph: Graph, found: Fit) -> tuple[list[Cause], Fit]:
@@ -47,8 +60,8 @@ def _naming(graph: Graph, found: Fit) -> tuple[list[Cause], Fit]:
         names = {new + name.removeprefix(old): header for name, header in found.headers.items()}
         under = fit(graph, names)
         if 4 * under.faults < found.faults:
-            what = f"with `{old}` before them" if old else f"without the `{new}` before them"
-            rule = f'a map with `[prefix]` and `"{old}" = "{new}"` puts it right'
+            what = f"with `{shown(old)}` before them" if old else f"without the `{new}` before them"
+            rule = f'a map with `[prefix]` and `"{shown(old)}" = "{new}"` puts it right'
             return [Cause(f"the checkpoint has the network's names {what}", rule)], under
     return [], found
 
@@ -57,24 +70,41 @@ def _prefixes(found: Fit) -> Iterator[tuple[str, str]]:
     """Beginnings that all of the checkpoint's names have, or all of the network's."""
     for names, swap in ((found.headers, False), (found.wanted, True)):
         first = next(iter(names), "")
-        for end in (i + 1 for i, letter in enumerate(first) if letter == "."):
-            prefix = first[:end]
+        for dot in islice(dots(first), MOST_SCOPES):
+            prefix = first[: dot + 1]
             if all(name.startswith(prefix) for name in names):
                 yield ("", prefix) if swap else (prefix, "")
 
 
 def _classes(graph: Graph, found: Fit) -> Iterator[Cause]:
-    heads = {layer.key(weight) for layer in _last_layers(graph) for weight in layer.weights}
-    sizes = {
-        (wrong.given.shape[0], wrong.wanted.shape[0])
-        for wrong in found.wrong
-        if wrong.name in heads and not wrong.mistyped and wrong.given.shape[1:] == wrong.wanted.shape[1:]
-    }
-    for theirs, ours in sizes:
-        names = [name for name, value in graph.parameters.items() if value == ours]
-        change = f"`--set {names[0]}={theirs}` makes the network fit; " if names else ""
+    """Last layers of which nothing fits, since their first axis is another."""
+    keys = [[layer.key(weight) for weight in layer.weights] for layer in _last_layers(graph)]
+    heads = {key for head in keys if not set(head) & set(found.fitting) for key in head}
+    wrong = [wrong for wrong in found.wrong if wrong.name in heads and _is_wider(wrong)]
+    rest = "all other weights" if len(wrong) == found.faults else "what fits"
+    for theirs, ours in dict.fromkeys((wrong.given.shape[0], int(wrong.wanted.shape[0])) for wrong in wrong):
+        name = _parameter(graph, found, ours, theirs)
+        change = [f"`--set {name}={theirs}` makes the network fit"] if name else []
+        partial = [f"`--partial` loads {rest}"] if found.fitting else []
         text = f"the checkpoint has {theirs} classes, the spec {ours}"
-        yield Cause(text, f"{change}`--partial` loads all other weights")
+        yield Cause(text, "; ".join([*change, *partial]) or None)
+
+
+def _is_wider(wrong: Wrong) -> bool:
+    """Whether the first axis alone is another, which a negative size in a header cannot make."""
+    given, wanted = wrong.given.shape, wrong.wanted.shape
+    return len(given) == len(wanted) > 0 and given != wanted and given[0] > 0 and given[1:] == wanted[1:]
+
+
+def _parameter(graph: Graph, found: Fit, ours: int, theirs: int) -> str | None:
+    """The parameter with which all fits if it has their size in place of ours; each was tried."""
+    names = (name for name, value in graph.parameters.items() if _is_number(value) and value == ours)
+    others = ((name, rebuilt(graph, name, theirs)) for name in names)
+    return next((name for name, other in others if other and fit(other, found.headers).complete), None)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _last_layers(graph: Graph) -> Iterator[Layer]:
@@ -147,7 +177,7 @@ def _heads(graph: Graph, found: Fit) -> Iterator[Cause]:
         return
     switch = next((n for n, value in graph.parameters.items() if n.startswith("aux") and value is False), None)
     help = f"`--set {switch}=true` adds them; " if switch else ""
-    text = f"the checkpoint has auxiliary heads ({', '.join(sorted(surplus))}), the network has none"
+    text = f"the checkpoint has auxiliary heads ({listed([*map(shown, sorted(surplus))])}), the network has none"
     yield Cause(text, f"{help}`--partial` leaves them out")
 
 

@@ -6,17 +6,21 @@ import math
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from archdsl.graph.graph import Graph
+from archdsl.graph.renames import shown
 from archdsl.ops.base import Weight
-from archdsl.weights.checkpoint import FLOATS, Checkpoint
+from archdsl.weights.checkpoint import FLOATS, INTEGERS, Checkpoint
 
 if TYPE_CHECKING:
     import numpy as np
 
 #: groups of names that one line shows
 SHOWN = 6
+#: scopes of a name that are looked at; a name of a million dots is somebody's joke
+MOST_SCOPES = 50
 Shape = tuple[int, ...]
 
 
@@ -38,12 +42,12 @@ class Wrong:
 
     @property
     def mistyped(self) -> bool:
-        return self.given.shape == self.wanted.shape
+        return _same_numbers(self.given.shape, self.wanted.shape)
 
     def __str__(self) -> str:
         if self.mistyped:
-            return f"{self.name} is {self.given.dtype}, not {self.wanted.dtype}"
-        return f"{self.name} is {list(self.given.shape)}, not {list(self.wanted.shape)}"
+            return f"{shown(self.name)} is {self.given.dtype}, not {self.wanted.dtype}"
+        return f"{shown(self.name)} is {list(self.given.shape)}, not {list(self.wanted.shape)}"
 
 
 @dataclass(frozen=True)
@@ -93,10 +97,11 @@ def headers_of(given: Mapping[str, np.ndarray]) -> dict[str, Header]:
 def fit(graph: Graph, headers: Mapping[str, Header]) -> Fit:
     """Compare; nothing is loaded.
 
-    An array fits where it has the weight's numbers in the same order: its shape may differ by axes of size 1, and a
-    convolution over its whole input may stand for a linear layer.
+    An array fits where it has the weight's numbers in the same order: with more or fewer axes, of which the others are
+    1, or as a convolution over its whole input where the network has a linear layer, and the other way round.
     """
     wanted = weights_of(graph)
+    headers = {name: header for name, header in headers.items() if not _is_cast_counter(name, header)}
     inference = {layer.key(weight) for layer in graph.deployed for weight in layer.weights}
     needless = {name for name in wanted if name not in inference or name.endswith(".num_batches_tracked")}
     absent = [name for name in wanted if name not in headers]
@@ -112,13 +117,24 @@ def fit(graph: Graph, headers: Mapping[str, Header]) -> Fit:
     )
 
 
+def _is_cast_counter(name: str, header: Header) -> bool:
+    """What is left of `num_batches_tracked` where somebody cast all of a checkpoint to floats: it may be wrong by now,
+    and nothing needs it."""
+    return name.endswith(".num_batches_tracked") and header.dtype in FLOATS
+
+
 def _fits(given: Header, wanted: Weight) -> bool:
-    if wanted.dtype in FLOATS and given.dtype not in FLOATS:
-        return False
-    return given.shape == wanted.shape or _same_numbers(given.shape, wanted.shape)
+    """Any real numbers fit real numbers, any integers integers."""
+    for kinds in (FLOATS, INTEGERS):
+        if wanted.dtype in kinds and given.dtype not in kinds:
+            return False
+    return _same_numbers(given.shape, wanted.shape)
 
 
 def _same_numbers(a: Shape, b: Shape) -> bool:
+    """Shapes of as many axes have to be equal: a kernel of 7x1 is none of 1x7."""
+    if len(a) == len(b):
+        return a == b
     if [size for size in a if size != 1] == [size for size in b if size != 1]:
         return True
     return bool(a and b) and a[0] == b[0] and min(len(a), len(b)) == 2 and math.prod(a) == math.prod(b)
@@ -130,8 +146,13 @@ def _same_numbers(a: Shape, b: Shape) -> bool:
 def grouped(names: Collection[str], among: Collection[str]) -> list[str]:
     """Names by the largest scopes of which all names are there: `aux1.* (8)`; `among` is all names there could be.
 
-    Where many groups remain: by outermost scopes, `layer3.* (102 of 138)`, else by how names end, `*.bias (57)`.
+    Where many groups remain: by outermost scopes, `layer3.* (102 of 138)`, else by how names end, `*.bias (57)`. They
+    are as a message may print them.
     """
+    return [shown(group) for group in _groups(names, among)]
+
+
+def _groups(names: Collection[str], among: Collection[str]) -> list[str]:
     total = Counter(scope for name in among for scope in _scopes(name))
     here = Counter(scope for name in names for scope in _scopes(name))
     groups = Counter(
@@ -159,7 +180,12 @@ def _countless(names: Collection[str]) -> list[str]:
 
 def _scopes(name: str) -> Iterator[str]:
     """`a`, `a.b` for `a.b.c`."""
-    return (name[:i] for i, letter in enumerate(name) if letter == ".")
+    return (name[:i] for i in islice(dots(name), MOST_SCOPES))
+
+
+def dots(name: str) -> Iterator[int]:
+    """Where the dots of a name are."""
+    return (i for i, letter in enumerate(name) if letter == ".")
 
 
 def listed(groups: list[str]) -> str:

@@ -3,65 +3,69 @@
 from __future__ import annotations
 
 import math
-import zlib
+import warnings
 from functools import partial
 from typing import IO, TYPE_CHECKING
-from zipfile import BadZipFile, ZipFile, ZipInfo
+from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_LZMA, ZIP_STORED, ZipFile, ZipInfo
 
-from archdsl.weights.checkpoint import Stored, os_reason, unreadable
+from archdsl.graph.renames import shown
+from archdsl.weights.checkpoint import AGAIN, Stored, guarded, unreadable
 
 if TYPE_CHECKING:
     import numpy as np
 
-BAD = (OSError, ValueError, BadZipFile, EOFError, zlib.error, NotImplementedError, RuntimeError)
+KNOWN = (ZIP_STORED, ZIP_DEFLATED, ZIP_BZIP2, ZIP_LZMA)
+ENCRYPTED = 1
+VERSIONS = ((1, 0), (2, 0), (3, 0))
 
 
 def read_npz(path: str) -> dict[str, Stored]:
     """Arrays by name; raises `ArchError` (`weights-unreadable`). Nothing in the file is executed."""
-    found = {}
-    try:
-        archive = ZipFile(path)
-        for member in archive.infolist():
-            if member.filename.endswith(".npy"):
-                name = member.filename.removesuffix(".npy")
-                shape, dtype = _header(archive, member)
-                found[name] = Stored(shape, dtype.name, partial(_read, path, archive, member))
-    except BAD as problem:
-        raise unreadable(path, _reason(problem)) from None
-    return found
+    archive = ZipFile(path)
+    members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
+    return {member.filename.removesuffix(".npy"): _stored(path, archive, member) for member in members}
 
 
-def _header(archive: ZipFile, member: ZipInfo) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and element type; ValueError where the header lies about what follows."""
-    with archive.open(member) as file:
+def _stored(path: str, archive: ZipFile, member: ZipInfo) -> Stored:
+    """The array as its header tells it, which has to agree with what follows."""
+    name = f"`{shown(member.filename)}`"
+    if member.flag_bits & ENCRYPTED or member.compress_type not in KNOWN:
+        how = "encrypted" if member.flag_bits & ENCRYPTED else "compressed in an unknown way"
+        raise unreadable(path, f"{name} is {how}")
+    with guarded(path, f"the header of {name}"), archive.open(member) as file:
         shape, dtype = _array_header(file)
         start = file.tell()
     if dtype.hasobject:
-        raise ValueError(f"`{member.filename}` holds Python objects, and to load those means to execute them")
+        help = "write it with arrays of numbers alone"
+        raise unreadable(path, f"{name} holds Python objects, and to load those means to execute them", help)
     if member.file_size != start + math.prod(shape) * dtype.itemsize:
         size = f"{member.file_size - start:,} bytes follow"
-        raise ValueError(f"the header of `{member.filename}` promises {list(shape)} {dtype.name}, but {size}")
-    return shape, dtype
+        raise unreadable(path, f"the header of {name} promises {list(shape)} {dtype.name}, but {size}", AGAIN)
+    return Stored(shape, dtype.name, partial(_read, archive, member))
 
 
 def _array_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and element type; raises anything for what is no header."""
     from numpy.lib import format as npy
 
     version = npy.read_magic(file)
+    if version not in VERSIONS:
+        raise ValueError(version)
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, _, dtype = read(file)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of headers that Python 2 wrote
+        try:
+            shape, _, dtype = read(file)
+        except MemoryError as problem:  # of Python's parser, about brackets and signs
+            raise ValueError(version) from problem
+    if any(isinstance(size, bool) or size < 0 for size in shape):
+        raise ValueError(shape)
     return shape, dtype
 
 
-def _read(path: str, archive: ZipFile, member: ZipInfo) -> np.ndarray:
+def _read(archive: ZipFile, member: ZipInfo) -> np.ndarray:
     from numpy.lib import format as npy
 
-    try:
-        with archive.open(member) as file:
-            return npy.read_array(file, allow_pickle=False)
-    except BAD as problem:
-        raise unreadable(path, f"`{member.filename}`: {_reason(problem)}") from None
-
-
-def _reason(problem: Exception) -> str:
-    return os_reason(problem) if isinstance(problem, OSError) else str(problem) or type(problem).__name__
+    with warnings.catch_warnings(), archive.open(member) as file:
+        warnings.simplefilter("ignore")
+        return npy.read_array(file, allow_pickle=False)

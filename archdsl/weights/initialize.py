@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
     from archdsl.graph.graph import Graph, Layer
+    from archdsl.language.source import Span
 
 Draw = Callable[["Generator", Weight, Numbers], "np.ndarray"]
+Propose = Callable[["Generator", int], "np.ndarray"]
 
 
 def initialize(graph: Graph, seed: int = 0, without: Collection[str] = ()) -> dict[str, np.ndarray]:
@@ -43,12 +45,13 @@ def lazy_initialize(graph: Graph, seed: int = 0, without: Collection[str] = ()) 
             key = layer.key(weight)
             if key not in makers and key not in without:  # else a shared module, or one that is given
                 stored = weight.init.scheme in BEGINNINGS
-                makers[key] = partial(_begun, layer, weight, seed) if stored else partial(_drawn, weight, key, seed)
+                makers[key] = partial(_begun if stored else _drawn, layer, weight, seed)
     return Lazy(makers)
 
 
-def _drawn(weight: Weight, key: str, seed: int) -> np.ndarray:
-    return draw(weight, _generator(key, seed), key)
+def _drawn(layer: Layer, weight: Weight, seed: int) -> np.ndarray:
+    key = layer.key(weight)
+    return draw(weight, _generator(key, seed), key, layer.span)
 
 
 def _generator(key: str, seed: int) -> Generator:
@@ -60,25 +63,27 @@ def _generator(key: str, seed: int) -> Generator:
 def _begun(layer: Layer, weight: Weight, seed: int) -> np.ndarray:
     """What is stored besides a weight, made of that weight as it is drawn; one run gives both singular vectors."""
     (source,) = (other for other in layer.weights if ".original" in other.name and other.init.scheme not in BEGINNINGS)
-    drawn, key = _drawn(source, layer.key(source), seed), layer.key(source)
+    drawn, key = _drawn(layer, source, seed), layer.key(source)
     begin = BEGINNINGS[weight.init.scheme]
     found = begin(drawn, layer.op.rows, _generator(f"{key}/vectors", seed))  # type: ignore[attr-defined]
     return found.astype(weight.dtype)
 
 
-def draw(weight: Weight, generator: Generator, key: str) -> np.ndarray:
-    """One array of the weight's shape and element type."""
+def draw(weight: Weight, generator: Generator, key: str, span: Span | None = None) -> np.ndarray:
+    """One array of the weight's shape and element type; errors are shown at `span`."""
     scheme = SCHEMES[weight.init.scheme]
     numbers = {**scheme.arguments, **dict(weight.init.arguments)}
     complete = {name: value for name, value in numbers.items() if value is not None}
     missing = [name for name in numbers if name not in complete]
     wrong = f"`{missing[0]}` is missing" if missing else scheme.check(complete)
     if wrong:
-        raise error("init-argument", f"`{weight.init.scheme}` cannot initialize `{key}`: {wrong}")
+        raise error("init-argument", f"`{weight.init.scheme}` cannot initialize `{key}`: {wrong}", span)
     needed = RANKS.get(weight.init.scheme, 0)
     if len(weight.shape) < needed:
-        axes = {2: "two", 3: "three"}[needed]
-        raise error("init-rank", f"`{weight.init.scheme}` cannot initialize `{key}`: it needs {axes} axes or more")
+        message = f"`{weight.init.scheme}` cannot initialize `{key}`: it needs {AXES[needed]} axes or more"
+        raise error(
+            "init-rank", message, span, help="what the layer says itself, `init = ...`, goes before `initialize`"
+        )
     return DRAWS[weight.init.scheme](generator, weight, complete).astype(weight.dtype, copy=False)
 
 
@@ -131,34 +136,57 @@ def _truncated_normal(generator: Generator, weight: Weight, numbers: Numbers) ->
     """N(mean, std) conditioned on a <= x <= b (absolute bounds, as `torch.nn.init.trunc_normal_`)."""
     import numpy as np
 
-    mean, std = numbers["mean"], numbers["std"]
-    low, high = (numbers["a"] - mean) / std, (numbers["b"] - mean) / std
+    a, b = numbers["a"], numbers["b"]
+    propose = _proposals(numbers["mean"], numbers["std"], a, b)
     kept = np.empty(0, dtype="float32")
-    while kept.size < weight.elements:
-        wanted = int((weight.elements - kept.size) * 1.1) + 16
-        kept = np.concatenate([kept, _accepted(generator, wanted, low, high)])
-    values = kept[: weight.elements].reshape(weight.shape)
-    values *= std
-    values += mean
-    return values.clip(numbers["a"], numbers["b"])
+    with np.errstate(over="ignore"):  # bounds may be numbers that float32 does not have
+        while kept.size < weight.elements:
+            wanted = int((weight.elements - kept.size) * 1.1) + 16
+            kept = np.concatenate([kept, propose(generator, wanted)])
+        return kept[: weight.elements].reshape(weight.shape).clip(a, b)
 
 
-def _accepted(generator: Generator, count: int, low: float, high: float) -> np.ndarray:
-    """Those of `count` proposals that follow the standard normal between `low` and `high`.
+def _proposals(mean: float, std: float, a: float, b: float) -> Propose:
+    """A function that proposes so many numbers and gives those of them that follow the truncated normal.
 
-    Normal proposals where the interval holds much of the mass, else uniform ones accepted with
-    probability exp((nearest^2 - x^2) / 2) (Robert, Statistics and Computing 5, 1995).
+    Normal proposals where the interval holds much of the mass; in a tail exponential ones, else uniform ones, each
+    accepted with the ratio of the densities (Robert, Statistics and Computing 5, 1995). These count deviations from
+    the bound that is `near` the mean, since what is far from the mean cannot be told from it.
     """
+    low, high = (a - mean) / std, (b - mean) / std
+    if math.erf(high / math.sqrt(2)) - math.erf(low / math.sqrt(2)) > 0.5:
+        return partial(_normal_between, mean=mean, std=std, low=low, high=high)
+    bound, step, near = (b, -std, -high) if high < -low else (a, std, low)
+    way = _exponential if near > 1 else _uniform_beyond
+    return partial(way, bound=bound, step=step, near=near, width=(b - a) / std)
+
+
+def _normal_between(generator: Generator, count: int, mean: float, std: float, low: float, high: float) -> np.ndarray:
+    proposals = generator.standard_normal(count, dtype="float32")
+    kept = proposals[(proposals >= low) & (proposals <= high)]
+    kept *= std
+    kept += mean
+    return kept
+
+
+def _uniform_beyond(
+    generator: Generator, count: int, bound: float, step: float, near: float, width: float
+) -> np.ndarray:
     import numpy as np
 
-    if math.erf(high / math.sqrt(2)) - math.erf(low / math.sqrt(2)) > 0.5:
-        proposals = generator.standard_normal(count, dtype="float32")
-        return proposals[(proposals >= low) & (proposals <= high)]
-    nearest = min(max(low, 0.0), high)
-    low, high = max(low, nearest - 12), min(high, nearest + 12)  # beyond, less than float32 resolves
-    uniform = generator.uniform(low, high, count)
-    accepted = generator.random(count) <= np.exp((nearest**2 - uniform**2) / 2)
-    return uniform[accepted].astype("float32")
+    most = max(near, 0.0)
+    distance = generator.uniform(0, min(width, most + 12 - near), count)  # beyond, less than float32 resolves
+    accepted = generator.random(count) <= np.exp((most**2 - (near + distance) ** 2) / 2)
+    return (bound + step * distance[accepted]).astype("float32")
+
+
+def _exponential(generator: Generator, count: int, bound: float, step: float, near: float, width: float) -> np.ndarray:
+    """At a distance x from the bound the density is that of an exponential of rate `near` times exp(-x^2 / 2)."""
+    import numpy as np
+
+    distance = -np.log1p(generator.random(count) * math.expm1(-near * width)) / near
+    accepted = generator.random(count) <= np.exp(-(distance**2) / 2)
+    return (bound + step * distance[accepted]).astype("float32")
 
 
 def _orthogonal(generator: Generator, weight: Weight, gain: float) -> np.ndarray:
@@ -193,6 +221,7 @@ def _bilinear(weight: Weight) -> np.ndarray:
 
 #: Axes that a weight needs.
 RANKS = {"orthogonal": 2, "bilinear": 3}
+AXES = {2: "two", 3: "three"}
 
 #: How each scheme of `archdsl.ops.schemes` is drawn.
 DRAWS: dict[str, Draw] = {

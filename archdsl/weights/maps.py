@@ -10,18 +10,20 @@ from functools import cache
 from pathlib import Path
 
 from archdsl.graph.graph import Graph
-from archdsl.graph.renames import Rename, rename, renamed
+from archdsl.graph.renames import Rename, clash, rename, renamed, traced
 from archdsl.language.diagnostics import Diagnostic, error
 from archdsl.language.similar import did_you_mean, nearest
 from archdsl.language.source import Source, Span
-from archdsl.weights.checkpoint import Checkpoint
-from archdsl.weights.fit import Fit, Header, fit, headers_of
+from archdsl.weights.checkpoint import Checkpoint, os_reason, require_file
+from archdsl.weights.fit import Fit, Header, fit, headers_of, weights_of
 
 SHIPPED = Path(__file__).parent / "maps"
 #: timm took most names over from torchvision
 ALSO = {"timm": ("torchvision",)}
 KEYS = ("prefix", "pattern", "drop", "note")
 MOST_BYTES = 1_000_000
+#: digits of numbers that no map needs, and fewer than Python refuses to read
+LONG_NUMBER = 4000
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ def read_map(path: Path, name: str) -> Map:
         raise error("bad-map", f"`{name}` is not TOML: {reason}", _place(source, place)) from None
     except RecursionError:
         raise error("bad-map", f"`{name}` is nested too deep") from None
+    except ValueError:  # Python reads no integers of that length
+        raise error("bad-map", f"`{name}` has a number of too many digits", _long_number(source)) from None
     for key in content:
         if key not in KEYS:
             span = _span_of(source, key)
@@ -83,11 +87,12 @@ def read_map(path: Path, name: str) -> Map:
 
 def _text(path: Path, name: str) -> str:
     try:
+        require_file(path)
         if path.stat().st_size > MOST_BYTES:
             raise error("bad-map", f"`{name}` has more than {MOST_BYTES:,} bytes")
         return path.read_bytes().decode()
     except (OSError, ValueError) as problem:
-        reason = problem.strerror if isinstance(problem, OSError) else "it is not text in UTF-8"
+        reason = os_reason(problem) if isinstance(problem, OSError) else "it is not text in UTF-8"
         raise error("bad-map", f"`{name}` cannot be read: {reason}") from None
 
 
@@ -98,6 +103,11 @@ def _place(source: Source, text: str) -> Span | None:
         return None
     start = min(source.line_starts[int(found[1]) - 1] + int(found[2]) - 1, len(source.text))
     return Span(source, start, min(start + 1, len(source.text)))
+
+
+def _long_number(source: Source) -> Span | None:
+    found = re.search(rf"[0-9_]{{{LONG_NUMBER},}}", source.text)
+    return Span(source, *found.span()) if found else None
 
 
 def _span_of(source: Source, key: str) -> Span | None:
@@ -133,6 +143,8 @@ def apply(checkpoint: Checkpoint, map: Map) -> Checkpoint:
     """The checkpoint under its new names; raises `ArchError` (`rename-clash`, `rename-rule`)."""
     names = new_names(checkpoint.stored, map.rules)
     stored = {new: checkpoint.stored[old] for new, old in names.items()}
+    asides = {renamed(old, map.rules): array for old, array in checkpoint.asides.items()}
+    stored |= {new: array for new, array in asides.items() if new is not None and new not in stored}
     remarks = list(checkpoint.remarks)
     if map.note:
         remarks.append(Diagnostic("map-note", f"`{map.name}`: {map.note}", severity="warning"))
@@ -141,16 +153,15 @@ def apply(checkpoint: Checkpoint, map: Map) -> Checkpoint:
 
 def new_names(names: Iterable[str], rules: tuple[Rename, ...]) -> dict[str, str]:
     """Old names by new ones, without those that are dropped."""
-    found: dict[str, str] = {}
+    found: dict[str, tuple[str, Rename | None]] = {}
     for old in names:
-        new = renamed(old, rules)
+        new, rule = traced(old, rules)
         if new is None:
             continue
         if new in found:
-            message = f"the rules turn both `{found[new]}` and `{old}` into `{new}`"
-            raise error("rename-clash", message, help="make a pattern more exact, or drop one of the two")
-        found[new] = old
-    return found
+            raise clash(new, found[new], (old, rule))
+        found[new] = (old, rule)
+    return {new: old for new, (old, _) in found.items()}
 
 
 def tried(graph: Graph, headers: Mapping[str, Header], rules: tuple[Rename, ...]) -> Fit:
@@ -172,11 +183,19 @@ def best(graph: Graph, headers: Mapping[str, Header], maps: Iterable[Map]) -> Ma
 def mapped(graph: Graph, checkpoint: Checkpoint, name: str | None) -> Checkpoint:
     """The checkpoint under the network's names.
 
-    The rules are those of the map `name`; without one those of the spec's `weights { }`, unless all fits already.
+    The rules are those of the map `name`; without one those of the spec's `weights { }`, where more fits under them.
     Raises `ArchError` (`bad-map`, `rename-rule`, `rename-clash`).
     """
     if name is not None:
-        return apply(checkpoint, best(graph, headers_of(checkpoint), maps_called(name)))
-    if graph.renames and not fit(graph, headers_of(checkpoint)).complete:
-        return apply(checkpoint, Map("weights", graph.renames))
-    return checkpoint
+        checkpoint = apply(checkpoint, best(graph, headers_of(checkpoint), maps_called(name)))
+    elif graph.renames and _needed(graph, checkpoint):
+        checkpoint = apply(checkpoint, Map("weights", graph.renames))
+    return checkpoint.with_asides(weights_of(graph))
+
+
+def _needed(graph: Graph, checkpoint: Checkpoint) -> bool:
+    """Whether names do not fit and the spec's rules make it better; where shapes alone differ, no name is to blame."""
+    found = fit(graph, headers_of(checkpoint))
+    if not (found.missing or found.unexpected):
+        return False
+    return tried(graph, found.headers, graph.renames).faults < found.faults

@@ -9,9 +9,10 @@ from functools import partial as bound
 from typing import TYPE_CHECKING
 
 from archdsl.graph.graph import Graph
+from archdsl.graph.renames import shown
 from archdsl.language.diagnostics import ArchError, Diagnostic, error
 from archdsl.ops.base import Weight
-from archdsl.weights.causes import causes
+from archdsl.weights.causes import advice, causes
 from archdsl.weights.checkpoint import FLOATS, Checkpoint
 from archdsl.weights.fit import Fit, fit, grouped, headers_of, listed
 from archdsl.weights.initialize import lazy_initialize
@@ -25,7 +26,7 @@ Notice = Callable[[str], None]
 
 def warn(name: str) -> None:
     """What Python's own users get to see of a NaN."""
-    warnings.warn(f"`{name}` has numbers that are NaN or infinite", stacklevel=2)
+    warnings.warn(f"`{shown(name)}` has numbers that are NaN or infinite", stacklevel=2)
 
 
 def complete(
@@ -58,7 +59,8 @@ def complete(
 def _given(read: Make, name: str, weight: Weight, notice: Notice) -> np.ndarray:
     import numpy as np
 
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and that is noticed
+    # what float32 cannot hold becomes infinite, infinities of both signs add up to NaN, and both is noticed
+    with np.errstate(over="ignore", invalid="ignore"):
         array = read().reshape(weight.shape).astype(weight.dtype, copy=False)
         # one sum tells of almost all arrays that they are fine, without a second array of their size
         suspicious = weight.dtype in FLOATS and not np.isfinite(array.sum())
@@ -70,10 +72,10 @@ def _given(read: Make, name: str, weight: Weight, notice: Notice) -> np.ndarray:
 def mismatch(graph: Graph, found: Fit, given: Mapping[str, np.ndarray]) -> ArchError:
     """The diagnostic: names in groups, and the likely cause."""
     likely = causes(graph, found)
-    helps = [cause.help for cause in likely if cause.help]
+    help = advice(found, likely) if isinstance(given, Checkpoint) else next((it.help for it in likely if it.help), None)
     notes = (*found.lines(), *(f"cause: {cause.text}" for cause in likely))
     what = f"`{given.path}` does" if isinstance(given, Checkpoint) else "the weights do"
-    return error("weights-mismatch", f"{what} not fit `{graph.name}`", notes=notes, help=helps[0] if helps else None)
+    return error("weights-mismatch", f"{what} not fit `{graph.name}`", notes=notes, help=help)
 
 
 def remarks(found: Fit, path: str, partial: bool) -> list[Diagnostic]:
@@ -92,4 +94,4 @@ def remarks(found: Fit, path: str, partial: bool) -> list[Diagnostic]:
 def not_finite(path: str, names: list[str]) -> Diagnostic:
     """The warning about numbers that no network computes anything useful with."""
     message = f"`{path}` has numbers that are NaN or infinite"
-    return Diagnostic("weights-not-finite", message, severity="warning", notes=(f"in {listed(names)}",))
+    return Diagnostic("weights-not-finite", message, severity="warning", notes=(f"in {listed([*map(shown, names)])}",))

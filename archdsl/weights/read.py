@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from archdsl.language.diagnostics import Diagnostic
-from archdsl.weights.checkpoint import Checkpoint, Reader, Stored, unreadable
+from archdsl.weights.checkpoint import INTEGERS, Checkpoint, Reader, Stored, guarded, require_file, unreadable
 from archdsl.weights.from_npz import read_npz
 from archdsl.weights.from_onnx import read_onnx
 from archdsl.weights.from_safetensors import read_safetensors
@@ -16,6 +17,8 @@ READERS: dict[str, Reader] = {
 }  # fmt: skip
 #: what `DataParallel` and `torch.compile` put before every name
 WRAPPERS = ("module.", "_orig_mod.")
+#: what `AveragedModel` counts its averages in, besides `module.` before every other name
+COUNTER = "n_averaged"
 
 
 def read_weights(path: str | Path) -> Checkpoint:
@@ -27,15 +30,35 @@ def read_weights(path: str | Path) -> Checkpoint:
     path = str(path)
     reader = READERS.get(Path(path).suffix.lower())
     if reader is None:
-        raise unreadable(path, f"it is none of {', '.join(READERS)}")
-    stored, remarks = reader(path), []
-    for wrapper in WRAPPERS:
-        if stored and all(name.startswith(wrapper) for name in stored):
-            stored = _without(stored, wrapper)
-            message = f"all names in `{path}` begin with `{wrapper}`, which is taken off"
-            remarks.append(Diagnostic("weights-prefix", message, severity="note"))
-    return Checkpoint(path, stored, tuple(remarks))
+        help = "rename it by what it is: what `torch.save` wrote ends in .pth, say; other formats have to be converted"
+        raise unreadable(path, f"it is none of {', '.join(READERS)}", help)
+    with guarded(path):
+        require_file(Path(path))
+        stored = _without_counter(reader(path))
+    prefix = _wrapping([name for name, array in stored.items() if not array.aside])
+    if not prefix:
+        return Checkpoint(path, stored)
+    message = f"all names in `{path}` begin with `{prefix}`, which is taken off"
+    found = {name.removeprefix(prefix): array for name, array in stored.items()}
+    return Checkpoint(path, found, (Diagnostic("weights-prefix", message, severity="note"),))
 
 
-def _without(stored: dict[str, Stored], prefix: str) -> dict[str, Stored]:
-    return {name.removeprefix(prefix): array for name, array in stored.items()}
+def _without_counter(stored: dict[str, Stored]) -> dict[str, Stored]:
+    """The arrays of an averaged model, with its counter aside."""
+    counter = stored.get(COUNTER)
+    if counter is None or counter.shape or counter.dtype not in INTEGERS:
+        return stored
+    wrapped = all(name.startswith(WRAPPERS[0]) for name in stored if name != COUNTER)
+    return {**stored, COUNTER: replace(counter, aside=True)} if wrapped else stored
+
+
+def _wrapping(names: list[str]) -> str:
+    """What all names begin with of the words of training programs, one after the other: `_orig_mod.module.`."""
+    prefix = ""
+    while names:
+        longer = (prefix + word for word in WRAPPERS)
+        found = next((word for word in longer if all(name.startswith(word) and name != word for name in names)), None)
+        if found is None:
+            break
+        prefix = found
+    return prefix

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -154,6 +156,50 @@ def test_a_prefix_that_was_taken_off_is_a_note(cli: Cli) -> None:
     command = ("weights", "small.arch", "--weights", "w.safetensors", "-o", "a.npz")
     assert cli(*command).err == ""
     assert "note[weights-prefix]" in cli(*command, "-v").err
+
+
+HOSTILE = "fc.\x1b[31m\u540d\ncause: none" + "x" * 1000
+
+
+def test_names_from_a_file_cannot_forge_lines(cli: Cli) -> None:
+    safetensors.numpy.save_file(arrays() | {HOSTILE: np.zeros(1)}, "w.safetensors")
+    result = cli("weights", "small.arch", "--against", "w.safetensors")
+    name = r"fc.\x1b[31m\u540d\ncause: none".replace(r"\u540d", "\u540d")
+    assert result.out.splitlines()[1].startswith(f"  unexpected: {name}xxx")
+    assert [len(line) < 150 for line in result.out.splitlines()] == [True] * 3
+    result = cli("weights", "small.arch", "--weights", "w.safetensors", "-o", "a.npz")
+    assert f"  = unexpected: {name}xxx" in result.err
+
+
+def test_names_that_the_terminal_cannot_show(cli: Cli) -> None:
+    safetensors.numpy.save_file(arrays() | {"\u540d": np.zeros(1)}, "w.safetensors")
+    command = [sys.executable, "-m", "archdsl", "weights", "small.arch", "--against", "w.safetensors"]
+    environment = os.environ | {"PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert r"unexpected: \u540d" in done.stdout
+
+
+def test_what_is_left_over_without_a_cause_has_a_way_out(cli: Cli) -> None:
+    safetensors.numpy.save_file(arrays() | {"surplus": np.zeros(1)}, "w.safetensors")
+    assert cli("weights", "small.arch", "--against", "w.safetensors").out.splitlines()[1:] == [
+        "  unexpected: surplus",
+        "help: `--partial` loads what fits, and initializes the rest",
+    ]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("-o", "a.npz", "--map", "nope"),
+        ("-o", "a.npz", "--partial"),
+        ("--against", "w.safetensors", "--init", "0"),
+    ],
+)
+def test_options_that_would_do_nothing(options: tuple[str, ...], cli: Cli) -> None:
+    result = cli("weights", "small.arch", *options)
+    assert (result.status, result.out) == (2, "")
+    assert not Path("a.npz").exists()
 
 
 def test_wrong_command_lines(cli: Cli) -> None:

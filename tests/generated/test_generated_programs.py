@@ -56,6 +56,10 @@ FOUND = {
     "a gelu, and half of what it takes": """input x: [5, 6]
         a: gelu(approximate = tanh)
         add { @a; { @x -> scale(0.5, 1) }; { gelu from @x } }""",
+    "a single number that becomes a vector": """input x: [5, 6]
+        a: reduce_max([1, 2]) -> reshape([1]) -> linear(3)
+        recur over time { reduce_mean(1) -> reshape([1, 1]) }   from @x
+        flatten -> linear(3) -> add { skip; @a }""",
     "weights that are held": "input x: [1, 4, 4]\n s: deconv(1, 1, trainable = false)",
     "a border before shares": "input x: [2, 6, 6]\n abs -> neg -> pad(1) -> adaptive_maxpool(4)",
     "a border before shares' means": "input x: [2, 6, 6]\n pad(2) -> adaptive_avgpool(5)",

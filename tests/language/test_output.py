@@ -69,6 +69,24 @@ def test_a_pipe_or_device_is_never_replaced(tmp_path: Path) -> None:
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
 
 
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_link_stays_one_and_what_it_points_to_is_written(exists: bool, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    target, link = tmp_path / "folder" / "a.txt", tmp_path / "link"
+    if exists:
+        target.write_text("old")
+    link.symlink_to(Path("folder") / "a.txt")
+    write_atomic(link, b"new")
+    assert link.is_symlink()
+    assert target.read_bytes() == b"new"
+    assert {path.name for path in tmp_path.rglob("*")} == {"folder", "link", "a.txt"}
+
+
+def test_a_link_to_itself(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("link")
+    assert "symbolic links" in refused(tmp_path / "link")
+
+
 def test_name_too_long(tmp_path: Path) -> None:
     assert refused(tmp_path / ("a" * 300)).endswith("its name is too long")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from support import compiled
@@ -105,14 +106,116 @@ def test_arrays_of_the_same_numbers_fit(given: tuple[int, ...], fits: bool) -> N
     assert bool(fit(graph, {"w.weight": Header(given, "float32")}).fitting) == fits
 
 
+@pytest.mark.parametrize(
+    ("layer", "given", "fits"),
+    [
+        ("conv(8, [1, 7])", (8, 4, 1, 7), True),
+        ("conv(8, [1, 7])", (8, 4, 7, 1), False),
+        ("conv(8, [1, 7])", (8, 4, 7), True),
+        ("conv(1, 3)", (1, 4, 3, 3), True),
+        ("conv(1, 3)", (4, 1, 3, 3), False),
+        ("depthwise(3)", (1, 4, 3, 3), False),
+        ("depthwise(3)", (4, 3, 3), True),
+    ],
+)
+def test_equal_numbers_of_axes_are_equal_shapes(layer: str, given: tuple[int, ...], fits: bool) -> None:
+    graph = compiled(f"network n {{ input x: [4, 9, 9]; w: {layer} }}").checked
+    assert bool(fit(graph, {"w.weight": Header(given, "float32")}).fitting) == fits
+
+
+@pytest.mark.parametrize(
+    ("given", "fits"),
+    [("int64", True), ("int32", True), ("uint8", True), ("bool", False), ("complex64", False),
+     ("datetime64[s]", False), ("float8_e5m2", False)],
+)  # fmt: skip
+def test_counters_are_integers(given: str, fits: bool) -> None:
+    name = "norm.num_batches_tracked"
+    found = against(SAME | {name: Header((), given)})
+    assert (name in found.fitting) == fits
+    assert list(found.lines()) == ([] if fits else [f"mistyped: {name} is {given}, not int64"])
+
+
+@pytest.mark.parametrize("given", ["float16", "float32"])
+def test_counters_that_were_cast_with_all_else_count_as_missing(given: str) -> None:
+    found = against(SAME | {"norm.num_batches_tracked": Header((), given)})
+    assert found.complete
+    assert "norm.num_batches_tracked" not in found.fitting
+
+
+def test_another_type_in_another_form_is_another_type() -> None:
+    found = against(SAME | {"norm.bias": Header((1, 1, 1, 16), "int32")})
+    assert list(found.lines()) == ["mistyped: norm.bias is int32, not float32"]
+
+
+def test_names_from_files_are_shown_on_one_line() -> None:
+    found = against(SAME | {"a\nmissing: b": Header((1,), "float32"), "c." * 100_000: Header((1,), "float32")})
+    (line,) = found.lines()
+    assert line.startswith(r"unexpected: a\nmissing: b, c.c.c.")
+    assert len(line) < 200
+
+
 # Causes ---------------------------------------------------------------------------------------------------------------
 
 
-def test_other_classes() -> None:
+def advice_on(text: str, given: Headers, folder: Path, **parameters: object) -> list[tuple[str, str | None]]:
+    """Causes for a spec that lies in a file."""
+    (folder / "net.arch").write_text(text)
+    graph = archdsl.load(folder / "net.arch", **parameters).checked  # type: ignore[arg-type]
+    return [(cause.text, cause.help) for cause in causes(graph, fit(graph, given))]
+
+
+def test_other_classes(tmp_path: Path) -> None:
     given = headers(compiled(RESIDUAL, classes=1000))
-    (cause,) = reasons(given)
-    assert cause[0] == "the checkpoint has 1000 classes, the spec 10"
-    assert cause[1] == "`--set classes=1000` makes the network fit; `--partial` loads all other weights"
+    assert advice_on(RESIDUAL, given, tmp_path) == [
+        (
+            "the checkpoint has 1000 classes, the spec 10",
+            "`--set classes=1000` makes the network fit; `--partial` loads all other weights",
+        )
+    ]
+
+
+TWO = """
+network n(first = 5, flag = true, size = 5, fixed = 5) {
+    input x: [4]
+    a: linear(first) -> relu
+    fc: linear(size)
+}
+"""
+
+
+def test_a_parameter_is_named_if_the_network_fits_with_it(tmp_path: Path) -> None:
+    given = headers(compiled(TWO, size=7))
+    assert advice_on(TWO, given, tmp_path)[0][1] == (
+        "`--set size=7` makes the network fit; `--partial` loads all other weights"
+    )
+    fixed = TWO.replace("linear(size)", "linear(5)")
+    assert advice_on(fixed, given, tmp_path)[0][1] == "`--partial` loads all other weights"
+
+
+def test_a_flag_is_no_number_of_classes(tmp_path: Path) -> None:
+    text = "network n(flag = true) { input x: [4]; if flag { a: linear(4) }; fc: linear(1) }"
+    given = headers(compiled(text.replace("linear(1)", "linear(2)")))
+    assert advice_on(text, given, tmp_path)[0][1] == "`--partial` loads all other weights"
+
+
+def test_classes_and_something_else(tmp_path: Path) -> None:
+    given = without(headers(compiled(TWO, size=7)), lambda name: name == "a.bias")
+    assert advice_on(TWO, given, tmp_path)[0][1] == "`--partial` loads what fits"
+
+
+@pytest.mark.parametrize("shape", [(-7,), ()])
+def test_what_is_no_number_of_classes(shape: tuple[int, ...]) -> None:
+    given = SAME | {"fc.weight": Header((-7, 16), "float32"), "fc.bias": Header(shape, "float32")}
+    assert reasons(given) == []
+
+
+def test_one_weight_of_the_last_layer_tells_nothing_of_classes() -> None:
+    assert reasons(SAME | {"fc.bias": Header((7,), "float32")}) == []
+
+
+def test_a_checkpoint_without_arrays() -> None:
+    ((text, _),) = reasons({})
+    assert text == "the checkpoint holds no arrays"
 
 
 def test_other_kernels() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from hand_built import classifier, image, layer, network
+from scipy import stats
 from support import compiled
 
 from archdsl.emit.torch.module import execute
@@ -104,6 +105,31 @@ def test_truncation_holds_and_ends_anywhere(a: float, b: float) -> None:
     assert abs(values.mean() - mean) < 5 * values.std() / math.sqrt(values.size)
 
 
+@pytest.mark.parametrize(("a", "b"), [(6.0, 37.0), (-37.0, -6.0), (1.5, 1.6), (1.01, 100.0)])
+def test_tails_follow_the_normal(a: float, b: float) -> None:
+    """Held against SciPy's truncated normal, at the 0.1 % level."""
+    values = sample("truncated_normal", a=10 + 2 * a, b=10 + 2 * b, mean=10.0, std=2.0)
+    found = stats.kstest(values.ravel().astype(np.float64), stats.truncnorm(a, b, 10, 2).cdf)
+    assert found.pvalue > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"std": 1e-200}, {0.0}),
+        ({"std": 1e-3, "a": 0.037, "b": 1e30}, None),
+        ({"std": 1e300, "mean": 1e300, "a": -2.0, "b": 2.0}, None),
+        ({"std": 1e-5, "mean": 1.0, "a": 1.0, "b": 2.0}, None),
+    ],
+)
+def test_extreme_truncations_are_drawn_at_once(arguments: dict[str, float], expected: set[float] | None) -> None:
+    values = sample("truncated_normal", (1000,), **arguments)
+    assert np.isfinite(values).all()
+    assert arguments.get("a", -2) <= values.min()
+    assert values.max() <= arguments.get("b", 2)
+    assert len(set(values)) > 100 if expected is None else set(values) == expected
+
+
 @pytest.mark.parametrize("shape", [(16, 40), (40, 16), (8, 4, 3, 3), (9, 9)])
 def test_orthogonal_rows_or_columns(shape: tuple[int, ...]) -> None:
     matrix = sample("orthogonal", shape, gain=3.0).reshape(shape[0], -1)
@@ -168,6 +194,10 @@ def test_every_scheme_is_tested() -> None:
         ("uniform", {"low": 2.0, "high": 1.0}, "above"),
         ("truncated_normal", {"std": 0.0}, "not positive"),
         ("truncated_normal", {"a": 1.0, "b": 1.0}, "not below"),
+        ("truncated_normal", {"std": 1e-5, "a": 1.0}, r"it is 1e\+05 `std` away"),
+        ("truncated_normal", {"mean": 5.0, "std": 0.01}, "it is 300 `std` away"),
+        ("truncated_normal", {"a": -math.inf}, "not finite"),
+        ("truncated_normal", {"std": math.inf}, "not finite"),
     ],
 )
 def test_bad_numbers_are_refused(scheme: str, arguments: dict[str, float], message: str) -> None:
@@ -180,6 +210,15 @@ def test_orthogonal_needs_a_matrix() -> None:
     with pytest.raises(ArchError) as caught:
         sample("orthogonal", (5,))
     assert caught.value.diagnostics[0].code == "init-rank"
+
+
+def test_a_scheme_that_a_layer_cannot_take_is_shown_at_the_layer() -> None:
+    graph = compiled("network n { input x: [4]\ninitialize weight = bilinear\nfc: linear(3) }").checked
+    with pytest.raises(ArchError, match=r"`bilinear` cannot initialize `fc\.weight`") as caught:
+        initialize(graph)
+    (found,) = caught.value.diagnostics
+    assert found.span is not None
+    assert found.span.line == 3
 
 
 def test_keys_shapes_types_and_buffers() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +71,18 @@ def test_two_names_that_become_one() -> None:
     assert caught.value.diagnostics[0].code == "rename-clash"
 
 
+def test_a_clash_is_shown_at_its_rules(tmp_path: Path) -> None:
+    found = read_map(written(tmp_path, "[prefix]\n'a.' = 'c.'\n'b.' = 'c.'\n"), "rules.toml")
+    with pytest.raises(ArchError, match=r"turn both `a\.w` and `b\.w` into `c\.w`") as caught:
+        apply(checkpoint(a__w=(1,), b__w=(1,)), found)
+    (clash,) = caught.value.diagnostics
+    assert clash.span is not None
+    assert (clash.span.text, [label.span.text for label in clash.labels]) == ("'b.'", ["'a.'"])
+    with pytest.raises(ArchError) as caught:
+        apply(checkpoint(a__w=(1,), c__w=(1,)), found)
+    assert [str(one.span) for one in caught.value.diagnostics] == ["rules.toml:2:1"]
+
+
 # Files ----------------------------------------------------------------------------------------------------------------
 
 
@@ -116,6 +130,21 @@ def test_mistakes_are_located(text: str, code: str, message: str, place: tuple[i
     assert (found.span.line, found.span.column) == place
 
 
+def test_a_number_of_too_many_digits(tmp_path: Path) -> None:
+    with pytest.raises(ArchError, match="a number of too many digits") as caught:
+        read_map(written(tmp_path, f"[prefix]\n'a' = {'9' * 5000}\n"), "rules.toml")
+    span = caught.value.diagnostics[0].span
+    assert span is not None
+    assert (span.line, span.column) == (2, 7)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX pipes")
+def test_a_pipe_is_no_map(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "rules.toml")
+    with pytest.raises(ArchError, match="it is not an ordinary file"):
+        maps_called(str(tmp_path / "rules.toml"))
+
+
 def test_files_that_are_none(tmp_path: Path) -> None:
     for path, reason in ((tmp_path / "no.toml", "No such file"), (tmp_path, "Is a directory")):
         with pytest.raises(ArchError, match=reason):
@@ -152,6 +181,23 @@ def test_the_rules_of_a_spec_hold_where_names_differ() -> None:
 def test_the_rules_of_a_spec_rest_where_names_fit() -> None:
     text = RENAMING.replace('prefix "old." = ""', 'prefix "fc1." = "gone."')
     assert list(mapped(compiled(text).checked, checkpoint(fc1__weight=(3, 4)), None)) == ["fc1.weight"]
+
+
+SWAPPING = """
+network n {
+    input x: [4]
+    weights { prefix "a." = "b."; prefix "b." = "a." }
+    a: linear(4); b: linear(4); c: linear(2)
+}
+"""
+
+
+@pytest.mark.parametrize("c", [(3, 4), None])
+def test_the_rules_of_a_spec_rest_where_they_make_nothing_better(c: tuple[int, int] | None) -> None:
+    """A misfit that is none of the names', and names of which as many are missing under the rules."""
+    given = {"a__weight": (4, 4), "a__bias": (4,), "b__weight": (4, 4), "b__bias": (4,), "c__bias": (2,)}
+    file = checkpoint(**given, **({"c__weight": c} if c else {}))
+    assert mapped(compiled(SWAPPING).checked, file, None).stored["a.weight"] is file.stored["a.weight"]
 
 
 def test_a_map_goes_before_the_rules_of_a_spec(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +124,28 @@ def test_numbers_that_are_none_are_told_with_their_names(value: float) -> None:
     assert told == []
     dict(found)
     assert told == ["b.bias"]
+
+
+def test_infinities_of_both_signs_are_told_once() -> None:
+    told: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        dict(complete(GRAPH, {"b.bias": np.array([np.inf, -np.inf], np.float32)}, notice=told.append))
+    assert told == ["b.bias"]
+
+
+def test_a_file_that_changed_behind_its_header() -> None:
+    file = Checkpoint("w.npz", {"b.bias": Stored((2,), "float32", lambda: np.ones(3, np.float32))})
+    with pytest.raises(ArchError, match=r"`b\.bias` is not what the header says"):
+        dict(complete(GRAPH, file))
+
+
+@pytest.mark.parametrize("given", [{"a.weight": DRAWN["a.weight"]}, DRAWN | {"surplus": np.zeros(1)}])
+def test_there_is_a_way_out(given: dict[str, np.ndarray]) -> None:
+    """Names that are missing or left over without any known cause."""
+    with pytest.raises(ArchError) as caught:
+        complete(GRAPH, Watched(given).checkpoint, strict=True)
+    assert caught.value.diagnostics[0].help == "`--partial` loads what fits, and initializes the rest"
 
 
 def test_large_numbers_are_none_to_warn_of() -> None:
