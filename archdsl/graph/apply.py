@@ -12,10 +12,10 @@ from archdsl.graph.graph import Layer, TensorRef
 from archdsl.graph.state import Here, Stop, Value, too_many
 from archdsl.graph.values import POISON, Tensor
 from archdsl.language import syntax as s
-from archdsl.language.diagnostics import Diagnostic, Fix, error
+from archdsl.language.diagnostics import Diagnostic, Fix, Label, error
 from archdsl.language.source import Span
 from archdsl.ops.base import Op, ShapeError, TensorType, Weight, axis_names
-from archdsl.ops.dims import names, symbolic
+from archdsl.ops.dims import openness, symbolic
 from archdsl.ops.pooling import AvgPool, LPPool, MaxPool
 
 LITERAL = re.compile(r"[\d_]+|\[[\d_, ]+\]|" + "|".join(PADDING_WORDS))
@@ -54,6 +54,7 @@ def add_layer(op: Op, tensors: tuple[Tensor, ...], path: str, span: Span, here: 
         here.training, here.owner(path), weights,
         loop=here.loop.path if here.loop else "", repeats=here.loop.repeats if here.loop else 1,
     )  # fmt: skip
+    _check_name(layer)
     _check_sharing(layer, here)
     return _enter(layer, here)
 
@@ -77,7 +78,7 @@ def _check_fixed(op: Op, weights: tuple[Weight, ...]) -> None:
     what = "features" if op.name in ("linear", "rbf") else "sizes where its weights are"
     raise ShapeError(
         "symbolic-weights",
-        f"`{op.name}` needs a fixed number of {what}, but {size} depends on {names([size])}",
+        f"`{op.name}` needs a fixed number of {what}, but {size} {openness(size)}",
         notes=(f"its `{weight.name}` would be [{', '.join(map(str, weight.shape))}]",),
         help="pool to a fixed size before it (`avgpool(global)`), or give the input numbers",
     )
@@ -114,6 +115,16 @@ def _check_training(tensors: tuple[Tensor, ...], span: Span, here: Here) -> None
     raise error("training-only", message, span, help="mark this statement `training` as well, or read another tensor")
 
 
+def _check_name(layer: Layer) -> None:
+    """A weight without a name of its own is an attribute of the module around, which no number can be."""
+    position = layer.module.rpartition(".")[2]
+    if not position.isdecimal() or all(weight.name for weight in layer.weights):
+        return
+    message = f"`{layer.op.name}` has no label, and `{position}` is no name for a parameter"
+    help = f"put a label before it: `gamma: {layer.op.name}(...)`"
+    raise error("reserved-label", message, layer.span, help=help)
+
+
 def _check_sharing(layer: Layer, here: Here) -> None:
     """Every use of a module applies the same op to the same weights."""
     first = here.e.owners.setdefault(layer.module, layer) if layer.weights else layer
@@ -124,7 +135,15 @@ def _check_sharing(layer: Layer, here: Here) -> None:
     notes = tuple(f"`{a.name}` is {list(a.shape)} there, {list(b.shape)} here" for a, b in both if a.shape != b.shape)
     notes = notes or (f"there it is {first.op}, here {layer.op}",)
     shapes = f"input: {layer.input_types[0]} here, {first.input_types[0]} there"
-    raise error("module-differs", message, layer.span, notes=(*notes, shapes), help="all uses share one set of weights")
+    labels = (*_use_of(first, "made for this use", here), *_use_of(layer, "used again here", here))
+    help = "all uses share one set of weights"
+    raise error("module-differs", message, layer.span, labels=labels, notes=(*notes, shapes), help=help)
+
+
+def _use_of(layer: Layer, what: str, here: Here) -> tuple[Label, ...]:
+    """Where the module around a layer is used; nothing where it is a layer of the declaration's own."""
+    use = next((frame for frame in reversed(layer.stack) if frame.name in here.e.uses), None)
+    return (Label(use.span, what),) if use else ()
 
 
 def _enter(layer: Layer, here: Here) -> tuple[Tensor, ...]:
@@ -153,7 +172,7 @@ def _report(
     if argument is not None and LITERAL.fullmatch(argument.text):
         texts = refusal.replacements
         fixes = tuple(Fix(f"write `{refusal.argument} = {text}`", argument, text) for text in texts)
-    if refusal.code in ("concat-shape", "merge-shape"):
+    if branches and refusal.code in ("concat-shape", "merge-shape"):
         label, labels, fixes = blame(op, tensors, here, source, branches)
         diagnostic = replace(diagnostic, label=label, labels=labels)
     here.e.report(diagnostic, here.stack, fixes)

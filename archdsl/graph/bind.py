@@ -15,7 +15,7 @@ from archdsl.language.limits import Limits
 from archdsl.language.similar import did_you_mean
 from archdsl.language.source import Span
 from archdsl.ops.base import Init, Op, parameters
-from archdsl.ops.dims import names, symbolic
+from archdsl.ops.dims import openness, symbolic
 from archdsl.ops.schemes import SCHEMES
 
 
@@ -60,13 +60,16 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def missing(what: str, names: Iterable[str], span: Span, order: Iterable[str] = ()) -> None:
+def missing(
+    what: str, names: Iterable[str], span: Span, order: Iterable[str] = (), help: str | None = None
+) -> None:  # fmt: skip
     """Raise for parameters that got no value; `order` are all parameters."""
     absent = [f"`{name}`" for name in names]
     if absent:
         plural = "arguments" if len(absent) > 1 else "argument"
         notes = (f"it takes {', '.join(order)}",)
-        raise error("missing-argument", f"`{what}` needs the {plural} {' and '.join(absent)}", span, notes=notes)
+        message = f"`{what}` needs the {plural} {' and '.join(absent)}"
+        raise error("missing-argument", message, span, notes=notes, help=help)
 
 
 def bind_op(
@@ -92,7 +95,7 @@ def convert(what: str, field: Field[Any], node: s.Expression, place: Place) -> o
     if kind == "choice":
         return _choice(what, field, value, node.span)
     if kind in ("number", "scales") and symbolic(value):
-        message = f"`{field.name}` of `{what}` cannot follow an open size, but {value} depends on {names([value])}"
+        message = f"`{field.name}` of `{what}` cannot follow an open size, but {value} {openness(value)}"
         raise error("argument-value", message, node.span)
     converted = check(value, place.limits)
     if field.name == "bias_init":

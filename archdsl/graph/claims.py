@@ -100,10 +100,7 @@ def _judge(claim: Claim, graph: Graph, costs: Costs) -> Verdict:
     except KeyError:
         if graph.overridden:  # what it is about may have been switched off
             return Verdict(claim, None, False)
-        message = f"there is no stage `{claim.path}` in `{graph.name}`"
-        guess = did_you_mean(claim.path, costs.stages, claim.span)
-        guess.pop("fix", None)
-        raise error("unknown-reference", message, claim.span, **guess) from None
+        raise _no_layers(claim, graph, costs) from None
     except ValueError as unclear:
         raise error("bad-claim", str(unclear), claim.span) from None
     if claim.shape is not None:
@@ -111,6 +108,16 @@ def _judge(claim: Claim, graph: Graph, costs: Costs) -> Verdict:
     assert claim.low is not None
     assert claim.high is not None
     return Verdict(claim, actual, claim.low <= actual <= claim.high)  # type: ignore[operator,arg-type]
+
+
+def _no_layers(claim: Claim, graph: Graph, costs: Costs) -> ArchError:
+    """A statement with a claim stands there, whatever it holds; a row of a table may name anything."""
+    if claim.kind == "expect" or claim.path in graph.scopes:
+        message = f"`{claim.path}` has no layers of its own, so its `{claim.quantity}` cannot be claimed"
+        return error("bad-claim", message, claim.span)
+    message = f"there is no stage `{claim.path}` in `{graph.name}`"
+    guess = did_you_mean(claim.path, costs.stages, claim.span)
+    return error("unknown-reference", message, claim.span, help=guess.get("help"))
 
 
 def _fits(actual: tuple[int, ...], stated: tuple[int, ...] | None) -> bool:

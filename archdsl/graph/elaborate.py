@@ -13,9 +13,10 @@ from typing import Any
 from archdsl.graph.apply import apply
 from archdsl.graph.bind import bind_block, bind_op
 from archdsl.graph.claims import claims_of
-from archdsl.graph.evaluate import evaluate, label_text, spelled, truth
+from archdsl.graph.evaluate import evaluate, label_text, spelled, stage_named, truth
 from archdsl.graph.graph import Output, Scope, Stage
 from archdsl.graph.lint import calls_in
+from archdsl.graph.lost import lose
 from archdsl.graph.operands import operands_of
 from archdsl.graph.results import name_results
 from archdsl.graph.state import Here, Naming, Stop, Value
@@ -48,7 +49,15 @@ def run_statement(statement: s.Statement, value: Value | None, here: Here) -> Va
         here.e.reject(failure, here.stack)
     except Poisoned:
         pass
-    return value if isinstance(statement, s.Let) else POISON
+    lose(statement, here)
+    return value if _passes_on(statement) else POISON
+
+
+def _passes_on(statement: s.Statement) -> bool:
+    """Whether what follows reads what came before this statement, and not what it gives."""
+    if isinstance(statement, s.Stage):
+        return statement.clauses.training is not None
+    return isinstance(statement, s.Let | s.Initialize | s.Train | s.Weights | s.ModuleStatement)
 
 
 def run_let(statement: s.Let, value: Value | None, here: Here) -> Value | None:
@@ -158,7 +167,7 @@ def run_labelled(label: s.LabelName, links: list[s.Link], value: Value | None, h
     try:
         return _labelled(path, label, links, value, here)
     except (ArchError, Poisoned):
-        here.e.results.setdefault(path, POISON)  # so that what refers to it is not reported too
+        here.e.results.lose(path)  # so that what refers to it is not reported too
         raise
 
 
@@ -233,8 +242,16 @@ def run_call(call: s.Call, value: Value | None, here: Here, path: str | None = N
     if found is not None and not isinstance(found, Module):
         return _bare(call, found)
     path = here.naming.number() if path is None else path
-    if found is not None:
-        return _use_module(found, call, value, here, path)
+    try:
+        return _run_at(path, found, call, value, here)
+    except (ArchError, Poisoned):
+        here.e.results.lose(path)
+        raise
+
+
+def _run_at(path: str, module: Module | None, call: s.Call, value: Value | None, here: Here) -> Value:
+    if module is not None:
+        return _use_module(module, call, value, here, path)
     if call.name in here.e.program.networks and call.name not in (*OPS, *here.e.program.blocks):
         from archdsl.graph.nested import run_network
 
@@ -247,14 +264,18 @@ def run_call(call: s.Call, value: Value | None, here: Here, path: str | None = N
         )
     if call.name in here.e.program.blocks:
         return _run_block(here.e.program.blocks[call.name], call, value, here, path)
-    here.e.results[path] = POISON
+    raise _unknown(call, here)
+
+
+def _unknown(call: s.Call, here: Here) -> ArchError:
     known = [*here.e.program.blocks, *here.e.program.networks, *(name for name, op in OPS.items() if not op.combinator)]
-    guess = did_you_mean(call.name, known, call.name_span)
-    raise error("unknown-op", f"there is no op or block `{call.name}`", call.name_span, **guess)
+    stage = stage_named(call.name, call.span, here.place(None))
+    guess = stage or did_you_mean(call.name, known, call.name_span)
+    return error("unknown-op", f"there is no op or block `{call.name}`", call.name_span, **guess)
 
 
 def _bare(call: s.Call, found: Value) -> Value:
-    if call.arguments is not None:
+    if call.arguments is not None and found is not POISON:
         raise error("too-many-arguments", f"`{call.name}` is a tensor and takes no arguments", call.arguments.span)
     return found
 

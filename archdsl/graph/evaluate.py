@@ -10,9 +10,10 @@ from fractions import Fraction
 from typing import Any, TypeVar
 
 from archdsl.graph.functions import FUNCTIONS, TooLong
+from archdsl.graph.instead import instead
 from archdsl.graph.values import POISON, Env, Poisoned, Tensor, kind_of, show
 from archdsl.language import syntax as s
-from archdsl.language.diagnostics import ArchError, error
+from archdsl.language.diagnostics import ArchError, Fix, error
 from archdsl.language.limits import Limits
 from archdsl.language.similar import did_you_mean, nearest
 from archdsl.language.source import Span
@@ -54,8 +55,19 @@ def _name(node: s.Name, place: Place) -> object:
     try:
         return place.env.lookup(node.name)
     except KeyError:
-        guess = did_you_mean(node.name, place.env.known(), node.span)
+        stage = stage_named(node.name, node.span, place)
+        guess = stage or did_you_mean(node.name, place.env.known(), node.span)
         raise error("unknown-name", f"there is no `{node.name}` here", node.span, **guess) from None
+
+
+def stage_named(name: str, span: Span, place: Place) -> dict[str, Any]:
+    """Help and fix where the name of a stage stands in place of a reference to it; empty where there is none."""
+    try:
+        found = place.resolve(s.Path(span, (name,)))
+    except ArchError:
+        return {}
+    help = f"`{name}` is a stage: did you mean `@{name}`?"
+    return {"help": help, "fix": Fix(help, span, f"@{name}")} if isinstance(found, Tensor) else {}
 
 
 def _function(node: s.Function, place: Place) -> object:
@@ -289,7 +301,7 @@ def _binary(sign: str, left: object, right: object, span: Span, right_span: Span
         return _bounded(left + right, span, limits)  # type: ignore[operator]
     if not (_is_number(left) and _is_number(right)):
         message = f"`{sign}` cannot combine {kind_of(left)} and {kind_of(right)}"
-        raise error("operand-type", message, span)
+        raise error("operand-type", message, span, help=instead(sign, left, right))
     try:
         return _bounded(_ARITHMETIC[sign](left, right), span, limits)
     except ZeroDivisionError:

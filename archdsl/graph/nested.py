@@ -51,17 +51,17 @@ def _parameters(
     for name, node in given.items():
         check_domain(declared[name], asked[name], node.span, inside.place(None))
     before = list(here.e.overridden)
-    bound = bind_parameters(found, Request(parameters=asked), inside)
+    bound = bind_parameters(found, Request(parameters=asked), inside, call.name_span)
     here.e.overridden[:] = before  # nothing was changed from outside the file
     return bound
 
 
 def _result(call: s.Call, path: str, results: list[Value | None], here: Here) -> Value:
-    first = results[0]
-    if not isinstance(first, Tensor):
+    siblings = tuple(result for result in results if isinstance(result, Tensor))
+    if len(siblings) < len(results):
         here.e.results[path] = POISON
         return POISON
-    siblings = tuple(result for result in results if isinstance(result, Tensor))
+    first = siblings[0]
     result = Tensor(first.ref, first.type, first.training_only, siblings if len(siblings) > 1 else ())
     here.e.results[path] = result
     here.e.stages[path] = Stage(path, result.ref, result.type, call.name_span, here.training)

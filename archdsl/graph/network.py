@@ -17,7 +17,7 @@ from archdsl.graph.preprocess import preprocessing
 from archdsl.graph.recipe import recipe_of
 from archdsl.graph.renames import rename
 from archdsl.graph.state import Elaboration, Here, Naming, Stop, Value
-from archdsl.graph.values import POISON, Env, Poisoned, Tensor, show
+from archdsl.graph.values import Env, Poisoned, Tensor, all_of, show
 from archdsl.language import syntax as s
 from archdsl.language.diagnostics import ArchError, Frame, Label, error
 from archdsl.language.limits import Limits
@@ -25,7 +25,7 @@ from archdsl.language.program import Program
 from archdsl.language.similar import did_you_mean
 from archdsl.language.source import Span
 from archdsl.ops import OPS
-from archdsl.ops.base import DTYPE_BYTES, Init, TensorType
+from archdsl.ops.base import DTYPE_BYTES, TensorType
 
 
 @dataclass(frozen=True)
@@ -122,8 +122,11 @@ def _elaborate(found: Resolved, request: Request, e: Elaboration) -> Graph:
     )  # fmt: skip
 
 
-def bind_parameters(found: Resolved, request: Request, here: Here) -> dict[str, object]:
-    """Parameters from outside, else from the variant, else their defaults, each checked against its domain."""
+def bind_parameters(found: Resolved, request: Request, here: Here, call: Span | None = None) -> dict[str, object]:
+    """Parameters from outside, else from the variant, else their defaults, each checked against its domain.
+
+    `call` is where another network uses it.
+    """
     declared = found.network.parameters
     names = tuple(parameter.name for parameter in declared)
     for name in request.parameters:
@@ -139,8 +142,9 @@ def bind_parameters(found: Resolved, request: Request, here: Here) -> dict[str, 
     missing(
         found.name,
         (p.name for p in declared if p.default is None and p.name not in given and p.name not in request.parameters),
-        found.network.name_span,
+        call or found.network.name_span,
         names,
+        None if call else f"give it with `--set NAME=VALUE`, or in a variant: `network OTHER = {found.name}(...)`",
     )
     values: dict[str, object] = {}
     for parameter in declared:
@@ -237,18 +241,19 @@ def run_initialize(statement: s.Initialize, value: Value | None, here: Here) -> 
     if here.e.layers > (here.nested.layers if here.nested else 0):
         help = "put it before the first layer: it says how all of them begin"
         raise error("syntax-error", "`initialize` stands after a layer", statement.span, help=help)
-    for setting in statement.settings:
-        if setting.name in here.e.initial:
-            raise error("duplicate-argument", f"`{setting.name}` is initialized twice", setting.name_span)
-        if setting.name not in known:
-            guess = did_you_mean(setting.name, known, setting.name_span)
-            message = f"`initialize` does not know `{setting.name}`"
-            raise error(
-                "unknown-argument", message, setting.name_span, notes=(f"it takes {', '.join(known)}",), **guess
-            )
-        scheme: Init = initialization("initialize", setting.name, setting.value, here.place(None))
-        here.e.initial[setting.name] = scheme
+    all_of(statement.settings, lambda setting: _initialize(setting, known, here))
     return value
+
+
+def _initialize(setting: s.Named, known: tuple[str, ...], here: Here) -> None:
+    if setting.name in here.e.initial:
+        raise error("duplicate-argument", f"`{setting.name}` is initialized twice", setting.name_span)
+    if setting.name not in known:
+        guess = did_you_mean(setting.name, known, setting.name_span)
+        message = f"`initialize` does not know `{setting.name}`"
+        notes = (f"it takes {', '.join(known)}",)
+        raise error("unknown-argument", message, setting.name_span, notes=notes, **guess)
+    here.e.initial[setting.name] = initialization("initialize", setting.name, setting.value, here.place(None))
 
 
 def run_output(statement: s.OutputStatement, value: Value | None, here: Here) -> Value | None:
@@ -264,8 +269,10 @@ def run_output(statement: s.OutputStatement, value: Value | None, here: Here) ->
     start = value if clauses.origin is None else tensor_of(clauses.origin, value, here)
     before = here.naming.position
     result = run_chain(statement.chain, start, here)
+    if result is None:
+        raise error("not-a-tensor", "nothing flows in here", statement.name.span)
     if not isinstance(result, Tensor):
-        return POISON
+        raise Poisoned
     if result.training_only and not here.training:  # a network inside a training part has outputs there
         message = f"output `{name}` is a tensor that exists in training only"
         help = "a training part is an output by itself, in train mode only"

@@ -6,15 +6,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from archdsl.graph.bind import missing
-from archdsl.graph.evaluate import Place, evaluate
+from archdsl.graph.evaluate import Place, evaluate, stage_named
 from archdsl.graph.state import Value
 from archdsl.graph.values import POISON, Poisoned, Tensor, kind_of
 from archdsl.language import syntax as s
 from archdsl.language.diagnostics import error
 from archdsl.ops.base import Op
+
+#: which operand of an op stands in for one that is not given: self attention, and keys that are their own values
+STAND_INS: Mapping[str, str] = {"key": "query", "value": "key"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +36,10 @@ def operands_of(
     """The arguments that are no tensors, and the op's inputs in the order of its `operands`.
 
     Leading positional tensors fill the operands that no name was given for, from the first on; where that leaves
-    exactly one required operand without a tensor, what flows in is the first. Raises `ArchError` (`no-input`,
-    `missing-argument`, `too-many-arguments`, `duplicate-argument`, `not-a-tensor`) and `Poisoned`.
+    exactly one required operand without a tensor, what flows in is the first. Where any is given, a query that is
+    still missing is what flows in, and a missing key or value that is needed has its stand-in.
+    Raises `ArchError` (`no-input`, `missing-argument`, `too-many-arguments`, `duplicate-argument`, `not-a-tensor`)
+    and `Poisoned`.
     """
     arguments = call.arguments
     listed = _leading_tensors(arguments, place) if arguments else ()
@@ -52,8 +58,19 @@ def operands_of(
     found.update(zip(free, listed, strict=False))
     last = max((i for i, name in enumerate(cls.operands) if name in found), default=0)
     needed = {*required, *cls.operands[: last + 1]}
+    if found and not isinstance(cls, Reader):
+        _stand_in(found, needed, call, value)
     missing(cls.name, (name for name in cls.operands if name in needed - found.keys()), call.name_span, cls.operands)
     return _rest(arguments, len(listed), named), tuple(found[name] for name in cls.operands if name in found)
+
+
+def _stand_in(found: dict[str, Value], needed: set[str], call: s.Call, value: Value | None) -> None:
+    """Fill operands that others can stand in for, the query with what flows in."""
+    if "query" in needed - found.keys():
+        found["query"] = _flowing(call, value)
+    for name, other in STAND_INS.items():
+        if name in needed - found.keys():
+            found[name] = found[other]
 
 
 def _flowing(call: s.Call, value: Value | None) -> Value:
@@ -79,14 +96,22 @@ def _as_tensor(node: s.Expression, place: Place) -> Tensor | None:
         try:
             value = place.env.lookup(node.name)
         except KeyError:
+            if stage_named(node.name, node.span, place):
+                evaluate(node, place)  # says so
             return None
-    elif isinstance(node, s.Reference | s.Incoming):
+    elif isinstance(node, s.Reference | s.Incoming) or _of_tensors(node):
         value = evaluate(node, place)
     else:
         return None
     if value is POISON:
         raise Poisoned
     return value if isinstance(value, Tensor) else None
+
+
+def _of_tensors(node: s.Expression) -> bool:
+    """Whether it is arithmetic with a reference in it, which may be a number of a tensor or a mistake."""
+    operands = (node.first, *(operand for _, operand in node.rest)) if isinstance(node, s.Operation) else ()
+    return any(isinstance(operand, s.Reference | s.Incoming) for operand in operands)
 
 
 def _named(cls: type[Op] | Reader, named: list[s.Named], place: Place) -> dict[str, Tensor]:

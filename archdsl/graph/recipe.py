@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import takewhile
+from itertools import chain, takewhile
 
 from archdsl.graph.bind import match, missing
 from archdsl.graph.evaluate import Place, chosen, evaluate, spelled
 from archdsl.graph.lint import walk
-from archdsl.graph.values import kind_of
+from archdsl.graph.values import all_of, kind_of
 from archdsl.language import syntax as s
 from archdsl.language.diagnostics import error
 from archdsl.language.similar import did_you_mean
@@ -101,12 +101,15 @@ def recipe_of(settings: tuple[s.Named, ...], known: Mapping[str, object], place:
 
     Each may be one of two, by a condition: variants of a network are not all trained alike.
     """
-    found: dict[str, object] = {}
-    for setting in settings:
-        if setting.name in found or setting.name in known:
+    said = set(known)
+
+    def read(setting: s.Named) -> tuple[str, object]:
+        if setting.name in said:
             raise error("duplicate-argument", f"`train` says `{setting.name}` twice", setting.name_span)
-        found[setting.name] = _setting(setting, place)
-    return found
+        said.add(setting.name)
+        return setting.name, _setting(setting, place)
+
+    return dict(all_of(settings, read))
 
 
 def _setting(setting: s.Named, place: Place) -> object:
@@ -119,7 +122,7 @@ def _setting(setting: s.Named, place: Place) -> object:
         raise error("unknown-argument", message, setting.name_span, notes=(f"it has {', '.join(known)}",), **guess)
     value = chosen(setting.value, place)
     if setting.name == "augmentation" and isinstance(value, s.ListLiteral):
-        return tuple(_term(setting.name, item, place) for item in value.items)
+        return tuple(all_of(value.items, lambda item: _term(setting.name, item, place)))
     if setting.name == "loss":
         losses = tuple(_losses(value, 1.0, place))
         return losses[0] if len(losses) == 1 else losses
@@ -131,8 +134,8 @@ def _losses(node: s.Expression, weight: float, place: Place) -> Iterator[Term]:
     node = chosen(node, place)
     signs = {sign for sign, _ in node.rest} if isinstance(node, s.Operation) else set()
     if isinstance(node, s.Operation) and signs <= {"+", "-"}:
-        for sign, part in (("+", node.first), *node.rest):
-            yield from _losses(part, weight if sign == "+" else -weight, place)
+        summands = (("+", node.first), *node.rest)
+        yield from chain.from_iterable(all_of(summands, lambda one: _summand(*one, weight, place)))
     elif isinstance(node, s.Operation) and signs == {"*"}:
         parts = [node.first, *(part for _, part in node.rest)]
         losses = [part for part in parts if _is_loss(part) or isinstance(part, s.Reference)]
@@ -142,6 +145,10 @@ def _losses(node: s.Expression, weight: float, place: Place) -> Iterator[Term]:
         yield from _losses(losses[0], weight * math.prod(factors), place)
     else:
         yield _loss(node, weight, place)
+
+
+def _summand(sign: str, node: s.Expression, weight: float, place: Place) -> tuple[Term, ...]:
+    return tuple(_losses(node, weight if sign == "+" else -weight, place))
 
 
 def _is_loss(node: s.Expression) -> bool:

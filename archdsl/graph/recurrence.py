@@ -23,7 +23,6 @@ def run_recur(element: s.Recur, value: Value | None, here: Here) -> Value:
         raise error("no-input", "nothing flows into `recur`", element.word_span, help="declare an `input` before it")
     states = _first_states(element, value, here)
     path = _path(element, here)
-    here.e.results.update({f"{path}.{state.name}": POISON for state in element.states})  # until they are known
     if not isinstance(value, Tensor) or states is None:
         here.e.results[path] = POISON
         return POISON

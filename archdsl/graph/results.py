@@ -13,7 +13,8 @@ from archdsl.ops import OPS
 def name_results(names: s.Results, result: Value | None, here: Here) -> None:
     """Bind names to the results of an element in order; fewer names than results are fine.
 
-    Raises `ArchError` (`result-count`, `duplicate-definition`, `not-a-tensor`).
+    More are reported (`result-count`), and those that are left over poison. Raises `ArchError`
+    (`duplicate-definition`, `not-a-tensor`).
     """
     here.env.names.update(dict.fromkeys(names.names, POISON))
     for name, span in zip(names.names, names.name_spans, strict=True):
@@ -26,7 +27,7 @@ def name_results(names: s.Results, result: Value | None, here: Here) -> None:
     if len(names.names) > len(results):
         given = "1 result" if len(results) == 1 else f"{len(results)} results"
         message = f"there are {len(names.names)} names, but this has {given}"
-        raise error("result-count", message, names.name_spans[len(results)])
+        here.e.reject(error("result-count", message, names.name_spans[len(results)]), here.stack)
     for name, tensor in zip(names.names, results, strict=False):
         here.env.names[name] = tensor
         here.e.names.setdefault(tensor.ref, here.naming.join(name))

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from archdsl.graph.below import stands_below
 from archdsl.graph.bind import Bound
 from archdsl.graph.evaluate import Place
 from archdsl.graph.graph import Claim, Input, Layer, Output, Scope, Stage, TensorRef
 from archdsl.graph.renames import Rename
-from archdsl.graph.values import Env, Module, Poison, Tensor
+from archdsl.graph.values import Env, Module, Poison, Results, Tensor
 from archdsl.language import syntax as s
 from archdsl.language.diagnostics import ArchError, Diagnostic, Fix, Frame, Label, error
 from archdsl.language.limits import Limits
@@ -36,7 +37,7 @@ class Elaboration:
     instances: Counter[Key] = field(default_factory=Counter)
     fixes: dict[Key, tuple[Fix, ...]] = field(default_factory=dict)
     scopes: dict[str, Scope] = field(default_factory=dict)
-    results: dict[str, Value] = field(default_factory=dict)  # what `@path` means
+    results: Results = field(default_factory=Results)  # what `@path` means
     stages: dict[str, Stage] = field(default_factory=dict)
     outputs: list[Output] = field(default_factory=list)
     output_spans: dict[str, Span] = field(default_factory=dict)
@@ -253,7 +254,7 @@ class Here:
             if full in self.e.results:
                 return self._reached(self.e.results[full], path)
         names = [name for prefix in self._prefixes() for name in _below(prefix, self.e.results)]
-        guess = did_you_mean(path.text, names, path.span)
+        guess = stands_below(path, self.e.program) or did_you_mean(path.text, names, path.span)
         message = f"no stage `{path.text}` stands before this"
         raise error("unknown-reference", message, path.span, **guess)
 

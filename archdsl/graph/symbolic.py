@@ -13,6 +13,8 @@ from archdsl.graph.network import Request, elaborate
 from archdsl.graph.sizes import Sizes, at, nominal
 from archdsl.language.diagnostics import ArchError, Diagnostic, error
 from archdsl.language.program import Program
+from archdsl.language.source import Span
+from archdsl.ops.base import Op
 from archdsl.ops.dims import Symbol, sizes_text
 
 HELP = "give the symbol a range where the network is one and the same, e.g. `H: 64 .. 512 by 32 = 224`"
@@ -68,15 +70,36 @@ def _rejected(found: Diagnostic, graph: Graph, sizes: Sizes) -> ArchError:
 
 
 def _compare(graph: Graph, expected: Graph, there: Graph, sizes: Sizes) -> None:
+    """Which layers there are, then what each is; where in the text it stands is no matter."""
+    _compare_paths(graph, expected, there, sizes)
     for path, node in expected.nodes.items():
-        found = there.nodes.get(path)
-        if found is None:
-            raise _differs(node, f"`{path}` does not exist at {sizes_text(sizes)}", graph)
-        if found != node:
+        found = there.nodes[path]
+        if _without_place(found) != _without_place(node):
             raise _differs(node, _difference(node, found, sizes), graph)
-    extra = next((node for path, node in there.nodes.items() if path not in expected.nodes), None)
-    if extra is not None:
-        raise _differs(extra, f"`{extra.path}` exists at {sizes_text(sizes)}, but not at the nominal size", graph)
+
+
+def _compare_paths(graph: Graph, expected: Graph, there: Graph, sizes: Sizes) -> None:
+    missing = (node for path, node in expected.nodes.items() if path not in there.nodes)
+    extra = (node for path, node in there.nodes.items() if path not in expected.nodes)
+    odd = next(missing, None) or next(extra, None)
+    if odd is None:
+        return
+    here, others = len(expected.layers), len(there.layers)
+    at_nominal, at_sizes = sizes_text(nominal(graph)), sizes_text(sizes)
+    if here != others:
+        raise _differs(odd, f"{_layers(here)} at {at_nominal}, {others} at {at_sizes}", graph)
+    exists = at_nominal if odd.path in expected.nodes else at_sizes
+    lacks = at_sizes if odd.path in expected.nodes else at_nominal
+    raise _differs(odd, f"`{odd.path}` exists at {exists}, but not at {lacks}", graph)
+
+
+def _layers(count: int) -> str:
+    return "1 layer" if count == 1 else f"{count} layers"
+
+
+def _without_place(node: Input | Layer) -> Input | Layer:
+    span = Span(node.span.source, 0, 0)
+    return replace(node, span=span, stack=()) if isinstance(node, Layer) else replace(node, span=span)
 
 
 def _differs(node: Input | Layer, message: str, graph: Graph) -> ArchError:
@@ -91,14 +114,18 @@ def _difference(expected: Input | Layer, found: Input | Layer, sizes: Sizes) -> 
     if isinstance(expected, Input) or isinstance(found, Input) or expected.inputs != found.inputs:
         return f"{where} reads other tensors"
     if expected.op != found.op:
-        names = [
-            name
-            for name in expected.op.__dataclass_fields__
-            if getattr(expected.op, name) != getattr(found.op, name, None)
-        ]
-        settings = ", ".join(f"{name} = {getattr(found.op, name)}" for name in names)
-        return f"{where} is another layer: `{found.op.name}` with {settings}"
+        return f"{where} is another layer: `{found.op.name}`{_settings(expected.op, found.op)}"
     if expected.weights != found.weights:
         return f"{where} has other weights"
     shown, theirs = (" and ".join(map(str, layer.output_types)) for layer in (expected, found))
-    return f"{where} gives {theirs}, but what is known of it makes {shown}"
+    if shown != theirs:
+        return f"{where} gives {theirs}, but what is known of it makes {shown}"
+    return f"{where} stands elsewhere: in another `recur`, or in training only, or with the weights of another module"
+
+
+def _settings(expected: Op, found: Op) -> str:
+    """How the same op differs; of another one, there is nothing to compare."""
+    if type(expected) is not type(found):
+        return f", not `{expected.name}`"
+    differing = (name for name in found.__dataclass_fields__ if getattr(expected, name) != getattr(found, name))
+    return " with " + ", ".join(f"{name} = {getattr(found, name)}" for name in differing)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from archdsl.graph.graph import TensorRef
 from archdsl.language import syntax as s
+from archdsl.language.diagnostics import ArchError, Diagnostic
 from archdsl.ops.base import Init, TensorType
+
+Part = TypeVar("Part")
+Done = TypeVar("Done")
 
 
 class Word(str):
@@ -44,6 +50,69 @@ POISON = Poison()
 
 class Poisoned(Exception):
     """Raised where a poisoned value is needed: stops quietly, the cause is already reported."""
+
+
+def all_of(parts: Iterable[Part], run: Callable[[Part], Done]) -> list[Done]:
+    """What `run` gives for each part; raises one `ArchError` with the findings of all parts that fail."""
+    done: list[Done] = []
+    found: list[Diagnostic] = []
+    poisoned = False
+    for part in parts:
+        try:
+            done.append(run(part))
+        except ArchError as failure:
+            found += failure.diagnostics
+        except Poisoned:
+            poisoned = True
+    if found:
+        raise ArchError(found)
+    if poisoned:
+        raise Poisoned
+    return done
+
+
+class Results(dict[str, "Tensor | Poison"]):
+    """What `@path` means, by path.
+
+    What a failed part would have made is poison, though it never came to be: all below a path that is poison, and
+    what has a lost name. Only looking up sees it; it is neither counted nor listed.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lost: dict[str, re.Pattern[str]] = {}
+
+    def lose(self, path: str) -> None:
+        """Poison at a path, unless something stands there."""
+        self.setdefault(path, POISON)
+
+    def lose_all(self, pattern: str) -> None:
+        """Poison at every path of this form that nothing stands at, where names are not known."""
+        self.lost.setdefault(pattern, re.compile(pattern))
+
+    def __contains__(self, path: object) -> bool:
+        return super().__contains__(path) or self._is_lost(str(path))
+
+    def __missing__(self, path: str) -> Poison:
+        if self._is_lost(path):
+            return POISON
+        raise KeyError(path)
+
+    def _is_lost(self, path: str) -> bool:
+        """Whether the nearest thing around it is poison."""
+        for around in _outwards(path):
+            if super().__contains__(around):
+                return super().__getitem__(around) is POISON
+            if any(pattern.fullmatch(around) for pattern in self.lost.values()):
+                return True
+        return False
+
+
+def _outwards(path: str) -> Iterator[str]:
+    """`a.b.c`, `a.b`, `a`."""
+    while path:
+        yield path
+        path = path.rpartition(".")[0]
 
 
 @dataclass

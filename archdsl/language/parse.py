@@ -17,7 +17,7 @@ from archdsl.language.cache import cache_folder
 from archdsl.language.diagnostics import ArchError, Diagnostic, Label, error
 from archdsl.language.limits import Limits
 from archdsl.language.source import Source, Span
-from archdsl.language.words import KEYWORDS, describe, expected_words
+from archdsl.language.words import KEYWORDS, describe, expected_words, meant, unclosed
 from archdsl.version import __version__
 
 CLOSING = {"LPAR": ")", "LSQB": "]", "LBRACE": "}"}
@@ -168,7 +168,7 @@ def _diagnostic(unexpected: UnexpectedInput, source: Source, open_brackets: list
     if open_brackets and open_brackets[-1].type != "LBRACE" and open_brackets[-1].line != token.line:
         return _left_open(source, token, open_brackets[-1])
     message = f"unexpected {describe(token.type, str(token))}; expected {expected_words(expected)}"
-    return Diagnostic("syntax-error", message, _span(token, source), help=_hint(token, expected))
+    return Diagnostic("syntax-error", message, _span(token, source), help=_hint(token, expected, source))
 
 
 def _left_open(source: Source, token: Token, bracket: Token) -> Diagnostic:
@@ -187,7 +187,10 @@ def _whole_arrow(token: Token, source: Source) -> Token:
     return Token("ARROW", "->", token.start_pos - 1, token.line, end_pos=token.start_pos + 1)
 
 
-def _hint(token: Token, expected: set[str]) -> str | None:
+def _hint(token: Token, expected: set[str], source: Source) -> str | None:
+    help = meant(source.text, _span(token, source).start)
+    if help is not None:
+        return help
     if token.type == "STRING" and "NAME" in expected and "SKIP" not in expected:
         return 'a rule of `weights` begins with its kind: `prefix "old." = "new."`'
     if token == "=":
@@ -207,15 +210,19 @@ def _unfinished(source: Source, unexpected: UnexpectedToken, open_brackets: list
         return Diagnostic("syntax-error", f"unexpected end of the file; expected {expected}", end)
     bracket = open_brackets[-1]
     closing = CLOSING[bracket.type]
+    brace = unclosed(source.text) if bracket.type == "LBRACE" else None
+    place = _span(bracket, source) if brace is None else Span(source, brace, brace + 1)
     message = f"this `{bracket}` is never closed"
-    return Diagnostic("unclosed-bracket", message, _span(bracket, source), label=f"needs a `{closing}`")
+    return Diagnostic("unclosed-bracket", message, place, label=f"needs a `{closing}`")
 
 
 def _wrong_closing(source: Source, token: Token, bracket: Token) -> Diagnostic:
     closing = CLOSING[bracket.type]
     labels = (Label(_span(bracket, source), "opened here"),)
     if token == closing:  # the bracket itself is right, something before it is missing
-        return Diagnostic("syntax-error", f"unexpected `{token}`; expected a value or a layer", _span(token, source))
+        span = _span(token, source)
+        message = f"unexpected `{token}`; expected a value or a layer"
+        return Diagnostic("syntax-error", message, span, help=meant(source.text, span.start))
     message = f"`{token}` does not close `{bracket}`"
     return Diagnostic("unclosed-bracket", message, _span(token, source), label=f"expected `{closing}`", labels=labels)
 

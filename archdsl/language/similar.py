@@ -18,7 +18,9 @@ SYNONYMS = {
     "permute": "transpose", "view": "reshape", "interpolate": "upsample", "chunk": "split", "kernel_size": "kernel",
     "filters": "out", "out_channels": "out", "channels": "out", "units": "out", "out_features": "out", "padding": "pad",
     "strides": "stride", "ceil_mode": "ceil", "negative_slope": "slope", "epsilon": "eps", "dropout_rate": "rate",
-    "p": "rate", "use_bias": "bias",
+    "p": "rate", "use_bias": "bias", "learning_rate": "lr", "beta_1": "beta1", "beta_2": "beta2",
+    "float": "float32", "single": "float32", "double": "float64", "half": "float16", "int": "int64", "long": "int64",
+    "byte": "uint8", "boolean": "bool",
 }  # fmt: skip
 
 

@@ -14,7 +14,10 @@ from typing import Any
 from archdsl.ops import sums
 from archdsl.ops.sums import Sum, Symbol
 
-__all__ = ["Dim", "OpenSizeError", "Symbol", "apart", "dim", "factor", "names", "sizes_text", "symbolic", "with_value"]
+__all__ = [
+    "Dim", "OpenSizeError", "Symbol", "apart", "dim", "factor", "names", "openness", "sizes_text", "symbolic",
+    "with_value",
+]  # fmt: skip
 
 
 class OpenSizeError(ValueError):
@@ -65,7 +68,7 @@ class Dim(int):
     __repr__ = __str__
 
     def __float__(self) -> float:
-        raise OpenSizeError(f"a number in it, {self}, depends on {names([self])}")
+        raise OpenSizeError(f"a number in it, {self}, {openness(self)}")
 
     def __reduce__(self) -> tuple[type[Dim], tuple[Sum]]:
         return Dim, (self.sum,)
@@ -136,6 +139,12 @@ def names(values: Iterable[object]) -> str:
     """`H`, or `H and W`: the symbols that these sizes depend on."""
     found = sorted({symbol.name for value in values for symbol in _symbols_in(value)})
     return " and ".join(filter(None, (", ".join(found[:-1]), found[-1])))
+
+
+def openness(size: object) -> str:
+    """`depends on H`, behind `2 * H`; behind `H` itself, that would say nothing."""
+    symbols = names([size])
+    return "is open" if str(size) == symbols else f"depends on {symbols}"
 
 
 def _symbols_in(value: object) -> Iterator[Symbol]:

@@ -106,3 +106,26 @@ def test_rows_of_unknown_stages_and_tables_of_unknown_networks() -> None:
         "unknown-reference: there is no stage `stge` in `n`"
     ]
     assert messages(net + 'published "T" of m { stage: params = 15 }')[0].startswith("unknown-network")
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (
+            "s: skip expect params = 0; relu",
+            ["bad-claim: `s` has no layers of its own, so its `params` cannot be claimed"],
+        ),
+        ("split(2) as a, b; s: a expect macs = 0", ["bad-claim: `s` has no layers of its own, so its `macs`"]),
+        ("s: relu expect params = 0", []),
+    ],
+)
+def test_claims_on_a_statement_without_layers(body: str, expected: list[str]) -> None:
+    found = messages(f"network n {{ input x: [4, 8]; {body} }}")
+    assert len(found) == len(expected), found
+    assert all(one.startswith(start) for one, start in zip(found, expected, strict=True)), found
+
+
+def test_rows_of_a_table_may_name_what_is_not_there() -> None:
+    text = 'network n { input x: [4]; s: skip; first: linear(4) }\npublished "A" of n { %s: params = 20 }'
+    assert messages(text % "firts") == ["unknown-reference: there is no stage `firts` in `n`"]
+    assert messages(text % "s") == ["bad-claim: `s` has no layers of its own, so its `params` cannot be claimed"]

@@ -114,8 +114,14 @@ def test_equal_at_the_nominal_size_is_not_equal() -> None:
         ("[3, H = 64]", "conv(8, 40)", "at H = 32: a kernel of 40 does not fit into 32"),
         ("[3, H = 64]", "conv(8, 3, stride = 4, pad = same_tf)", "at H = 81 `0` gives [N, 8, 21], but what is known"),
         ("[3, H = 64]", "conv(4 if in.length < 100 else 8, 1)", "at H = 128 `0` is another layer: `conv` with out = 8"),
-        ("[3, H = 64]", "repeat in.length // 32 { relu }", "`1` does not exist at H = 32"),
-        ("[3, H = 64]", "repeat 128 // in.length { relu }", "`2` exists at H = 32, but not at the nominal size"),
+        ("[3, H = 64]", "repeat in.length // 32 { relu }", "2 layers at H = 64, 1 at H = 32"),
+        ("[3, H = 64]", "repeat in.length { relu }; tanh", "65 layers at H = 64, 33 at H = 32"),
+        ("[3, H = 64]", "repeat in.length // 64 { relu }; tanh", "2 layers at H = 64, 1 at H = 32"),
+        ("[3, H = 64]", "if in.length > 50 { relu } else { tanh }", "at H = 32 `0` is another layer: `tanh`, not"),
+        ("[3, H = 64]", "if in.length > 50 { a: relu } else { b: relu }", "`a` exists at H = 64, but not at H = 32"),
+        # where the text has the layer is no matter
+        ("[3, H = 64]", "if in.length > 50 { relu } else { relu }", ""),
+        ("[3, H = 64]", "repeat 128 // in.length { relu }", "2 layers at H = 64, 4 at H = 32"),
         (
             "[3, H = 64]",
             "conv(8, 3, dilation = in.length / 16)",
@@ -137,15 +143,16 @@ def test_another_network_at_another_size(shape: str, body: str, message: str) ->
 
 def test_numbers_that_are_no_sizes_cannot_follow_one() -> None:
     assert said("[3, H]", "scale(in.length)") == [
-        "argument-value: `factor` of `scale` cannot follow an open size, but H depends on H"
+        "argument-value: `factor` of `scale` cannot follow an open size, but H is open"
     ]
-    assert said("[3, H]", "scale(1 / sqrt(in.length))") == ["argument-value: `sqrt`: a number in it, H, depends on H"]
+    assert said("[3, H]", "scale(1 / sqrt(in.length))") == ["argument-value: `sqrt`: a number in it, H, is open"]
 
 
 def test_weights_have_one_shape() -> None:
     expected = "symbolic-weights: `linear` needs a fixed number of features, but 8 * H * W depends on H and W"
     assert said("[F, H = 9, W = 9]", "flatten -> linear(10)") == [expected]
     assert said("[F, H = 9, W = 9]", "avgpool(global) -> flatten -> linear(10)") == []
+    assert said("[3, H = 9, 9]", "conv(H, 3)")[0].endswith("but H is open")
     assert said("[C, 9, 9]", "conv(8, 3)")[0].startswith("symbolic-weights: `conv` needs a fixed number of")
 
 

@@ -229,3 +229,27 @@ def test_initialization_reaches_layers_that_say_nothing_themselves() -> None:
         "a.weight": "he_normal", "a.bias": "constant", "b.weight": "zeros", "b.bias": "ones",
         "c.weight": "normal", "c.bias": "constant",
     }  # fmt: skip
+
+
+# Learned tensors have no name but their label -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "position"),
+    [
+        ("mul { skip; parameter([4, 1, 1]) }", "0"),
+        ("a: { relu; parameter([4, 1, 1]) }", "1"),
+        ("module m: relu -> parameter([4, 1, 1]); m", "1"),
+        ("b: noise", "0"),
+    ],
+)
+def test_a_parameter_needs_a_label(body: str, position: str) -> None:
+    text = f"block noise {{ parameter([4, 1, 1]) }}\nnetwork n {{ input x: [4, 8, 8]; {body} }}"
+    assert [m for m in messages(text) if "unused" not in m] == [
+        f"reserved-label: `parameter` has no label, and `{position}` is no name for a parameter"
+    ]
+
+
+@pytest.mark.parametrize("body", ["mul { skip; g: parameter([4, 1, 1]) }", "module m: parameter([4, 1, 1]); m"])
+def test_a_parameter_with_a_label_is_fine(body: str) -> None:
+    assert messages(f"network n {{ input x: [4, 8, 8]; {body} }}") == []

@@ -7,6 +7,7 @@ import pytest
 from both_forms import assert_agreement
 from support import compiled, messages
 
+import archdsl
 from archdsl.graph.costs import costs, quantity
 from archdsl.runtime.verify import verify
 
@@ -142,3 +143,13 @@ def test_arguments_mean_what_they_mean_where_the_module_is_declared() -> None:
     graph = compiled(text).checked
     assert graph.layer("a.0.0").output_types[0].shape == (3, 8, 8)
     assert graph.layer("a.0.concat").output_types[0].shape == (5, 8, 8)
+
+
+def test_a_use_that_does_not_fit_is_marked_beside_the_first() -> None:
+    text = "network n { input x: [4, 8, 8]; module head: { conv(8, 1) -> relu }; a: head; b: head }"
+    with pytest.raises(archdsl.ArchError) as failure:
+        compiled(text)
+    (found,) = failure.value.diagnostics
+    assert found.code == "module-differs"
+    places = [(text[label.span.start - 3 : label.span.end], label.message) for label in found.labels]
+    assert places == [("a: head", "made for this use"), ("b: head", "used again here")]

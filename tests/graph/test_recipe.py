@@ -153,3 +153,27 @@ def test_the_report_tells_the_recipe() -> None:
         "batch": 3,
         "augmentation": {"name": "horizontal_flip", "arguments": {}},
     }
+
+
+def test_all_mistakes_of_a_recipe_are_reported() -> None:
+    text = "optimizer: adam(learning_rate = 0.1); batch: 0; augmentation: [cutout, mirror]; schedule: cosin; batch: 3"
+    assert messages(LOSSES.format(f"mse + l3 + hinge; {text}")) == [
+        "unknown-name: `loss` does not know `l3`",
+        "unknown-name: `loss` does not know `hinge`",
+        "unknown-argument: `adam` has no argument `learning_rate`",
+        "argument-type: `batch` is a number above 0, not the number 0",
+        "unknown-name: `augmentation` does not know `cutout`",
+        "unknown-name: `augmentation` does not know `mirror`",
+        "unknown-name: `schedule` does not know `cosin`",
+        "duplicate-argument: `train` says `batch` twice",
+    ]
+
+
+def test_all_mistakes_of_an_initialization_are_reported() -> None:
+    body = "initialize conv = he_norml, foo = zeros, bias = orthogonal, conv = zeros, bias = zeros, bias = ones; relu"
+    assert messages(f"network n {{ input x: [4]; {body} }}") == [
+        "unknown-name: there is no `he_norml` here",
+        "unknown-argument: `initialize` does not know `foo`",
+        "argument-value: `initialize` cannot make a bias orthogonal: that takes a matrix",
+        "duplicate-argument: `bias` is initialized twice",
+    ]

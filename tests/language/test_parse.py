@@ -147,3 +147,26 @@ def test_no_message_names_a_token_of_the_grammar() -> None:
                         name in diagnostic.message for name in ("__ANON", "_NEWLINE", "LPAR", "NAME", "Token")
                     )
                     assert "$END" not in diagnostic.message
+
+
+@pytest.mark.parametrize(
+    ("body", "help"),
+    [
+        ('if mode = "a" { relu }', "a comparison is written `==`"),
+        ("mul { skip; 0.5 }", "a branch is a layer, not a number; in place of the `mul`: `scale(0.5)`"),
+        ("mul { skip; 3 }", "a branch is a layer, not a number; in place of the `mul`: `scale(3)`"),
+        ("1 - @x", "layers compute with tensors: `scale(-1, offset = 1)`"),
+        ("y = conv(8, 3)", "a stage is labelled with a colon: `conv1: conv(64, 3)`; a constant is `let x = 3`"),
+    ],
+)
+def test_help_for_what_other_languages_write(body: str, help: str) -> None:
+    with pytest.raises(ArchError) as caught:
+        parsed(f"network n {{\n{body}\n}}")
+    assert [found.help for found in caught.value.diagnostics] == [help]
+
+
+def test_the_layout_tells_which_brace_is_open() -> None:
+    assert errors("network n {\n  add {\n    skip\n  relu\n}\n") == ["2:7 unclosed-bracket: this `{` is never closed"]
+    assert errors("network n {\n  if a {\n    relu\n}\nnetwork m { relu }") == [
+        "2:8 unclosed-bracket: this `{` is never closed"
+    ]

@@ -53,10 +53,14 @@ def _strict(diagnostic: Diagnostic) -> Diagnostic:
 def _check_file(
     file: str, network: str | None, parameters: dict[str, object], inputs: dict[str, tuple[int, ...]], limits: Limits
 ) -> tuple[list[Diagnostic], str]:
-    """Findings about a file's networks, and a line about those that are fine."""
+    """Findings about a file's networks, and a line about those that are fine.
+
+    One that needs arguments is left out if others of the file use it, for then it is checked with theirs.
+    """
     from archdsl.graph.check import check
     from archdsl.graph.lint import refuse_recursion
     from archdsl.graph.network import Request
+    from archdsl.graph.templates import templates
     from archdsl.language.program import read_program
     from archdsl.library import find
 
@@ -66,7 +70,9 @@ def _check_file(
         refuse_recursion(program)
     except ArchError as failure:
         return failure.diagnostics, ""
-    names: list[str | None] = [network] if network else [item.name for item in program.main.networks]
+    left_out = [] if network else templates(program, parameters)
+    own: list[str | None] = [item.name for item in program.main.networks if item.name not in left_out]
+    names = [network] if network else own
     found: list[Diagnostic] = []
     fine = claims = 0
     # a file of blocks for others to use declares no network; an empty one is a mistake
@@ -81,7 +87,15 @@ def _check_file(
         claims += len(checked.graph.verdicts)
     plural = "" if fine == 1 else "s"
     rejected = any(diagnostic.severity == "error" for diagnostic in found)
-    return found, "" if rejected else f"{name}: {fine} network{plural} checked, {claims} claims"
+    return found, "" if rejected else f"{name}: {fine} network{plural} checked, {claims} claims{_unchecked(left_out)}"
+
+
+def _unchecked(names: list[str]) -> str:
+    """Which networks are checked through others only."""
+    if not names:
+        return ""
+    need = "it needs" if len(names) == 1 else "they need"
+    return f"; {', '.join(f'`{name}`' for name in names)} left out: {need} arguments"
 
 
 def _show(diagnostics: list[Diagnostic], form: str) -> None:

@@ -12,7 +12,7 @@ from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, ValueInfoPr
 from archdsl.graph.graph import Layer, TensorRef
 from archdsl.language.diagnostics import error
 from archdsl.ops.base import Op, TensorType
-from archdsl.ops.dims import Dim, OpenSizeError, names, symbolic
+from archdsl.ops.dims import Dim, OpenSizeError, names, openness, symbolic
 
 ELEMENT_TYPES = {
     "float32": TensorProto.FLOAT,
@@ -209,7 +209,7 @@ def refuse_open(values: object) -> None:
     """Raise `Unsupported` for numbers that depend on an open size: the file would hold their nominal values."""
     found = [size for size in (values if isinstance(values, tuple | list) else (values,)) if symbolic(size)]
     if found:
-        raise Unsupported(f"a number in it, {found[0]}, depends on {names(found)}")
+        raise Unsupported(f"a number in it, {found[0]}, {openness(found[0])}")
 
 
 def _set_attribute(node: NodeProto, name: str, value: AttributeValue) -> None:

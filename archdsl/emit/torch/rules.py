@@ -26,7 +26,7 @@ from archdsl.emit.torch.expression import (
 from archdsl.graph.graph import Layer
 from archdsl.language.diagnostics import error
 from archdsl.ops.base import Op, TensorType, parameters
-from archdsl.ops.dims import OpenSizeError, names, symbolic
+from archdsl.ops.dims import OpenSizeError, openness, symbolic
 
 Types = tuple[TensorType, ...]
 
@@ -120,7 +120,7 @@ def _refuse_open(form: Form) -> None:
     for expr in (form.call, *([form.module] if form.module is not None else [])):
         for leaf, _ in leaves(expr):
             if isinstance(leaf, Literal) and symbolic(leaf.value):
-                raise Unsupported(f"its {leaf.role}, {leaf.value}, depends on {names([leaf.value])}")
+                raise Unsupported(f"its {leaf.role}, {leaf.value}, {openness(leaf.value)}")
 
 
 #: What may write over a tensor that nothing else reads.
