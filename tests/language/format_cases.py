@@ -49,6 +49,8 @@ def _comma(before: Piece, piece: Piece, opened: Piece, choose: Choose) -> str:
 
 
 def _gap(before: Piece, piece: Piece, open_: list[Piece], choose: Choose) -> str:
+    if piece.role == "label" and piece.text == "{":
+        return ""  # `@enc{i}` is no reference where a space stands
     space = choose(SPACES) if spaced(before, piece) else choose(["", "", " ", "   "])
     if open_ and open_[-1].text in "([":
         return choose([space, space, space, space + choose(BREAKS)])
