@@ -65,7 +65,21 @@ def _gap(before: Piece, piece: Piece, open_: list[Piece], choose: Choose) -> str
 
 
 NAMES = ["a", "out", "conv1", "relu", "K", "T", "x_2", "block1", "tensor1"]
-ATOMS = [*NAMES, "0", "7", "1_000", "2.5", "1e-3", "128M", "3Ki", '"a # b"', '"it is \\" so"', "in.channels", "@a.0.b"]
+ATOMS = [
+    *NAMES,
+    "0",
+    "7",
+    "1_000",
+    "2.5",
+    "1e-3",
+    "128M",
+    "3Ki",
+    '"a # b"',
+    '"it is \\" so"',
+    "in.channels",
+    "@a.0.b",
+    "@a{K}_b.{x_2}",
+]
 SIGNS = ["+", "-", "*", "/", "//", "%", "**", "==", "<", ">=", "and", "or", "in"]
 FORMS = [
     "-{}",
