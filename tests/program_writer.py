@@ -13,6 +13,7 @@ from program_ops import LARGEST, Draw, Value, chance, op_call, pick
 from archdsl.ops.base import TensorType
 
 DEEPEST = 3
+MOST_AXES = 4  # of a sample: channels and three of space
 
 
 @dataclass
@@ -208,7 +209,7 @@ class Writer:
             return None
         last, out = self.chain(inner, Value(TensorType((units,))), depth + 1, 2) if self.chance(0.4) else ("", None)
         out = out or Value(TensorType((units,)))
-        if not out.real or math.prod(out.shape) * value.shape[0] > LARGEST:
+        if not out.real or len(out.shape) > MOST_AXES - 1 or math.prod(out.shape) * value.shape[0] > LARGEST:
             return None
         begin = f"zeros({units})" if self.chance(0.6) else f"{{ flatten -> linear({units}) }}"
         mixed = f"{state} = add {{ {{ {text}{fitted} }}; {{ {state} -> linear({units}) }} }} -> tanh"
@@ -222,7 +223,7 @@ class Writer:
             return None
         step = Value(TensorType(value.shape[1:]))
         text, out = self.chain(Scope(step, dict(scope.seen), dict(scope.numbers), labels=False), step, depth + 1, 2)
-        if not out.real or math.prod(out.shape) * value.shape[0] > LARGEST:
+        if not out.real or len(out.shape) > MOST_AXES - 1 or math.prod(out.shape) * value.shape[0] > LARGEST:
             return None
         return f"recur over time {{ {text} }}", Value(TensorType((value.shape[0], *out.shape)))
 

@@ -26,6 +26,7 @@ from archdsl.ops.merge import Concat
 from archdsl.ops.normalization import LayerNorm
 from archdsl.ops.pooling import AdaptiveAvgPool, AdaptiveMaxPool
 from archdsl.ops.recurrence import Recur, Steps, Zeros
+from archdsl.ops.reduction import ArgMax, Reduction
 from archdsl.ops.resampling import Upsample
 from archdsl.ops.shaping import Flatten, Reshape, Slice, Split, Transpose
 
@@ -84,7 +85,20 @@ def through(layer: Layer, fields: Sequence[Field], window: Window | Global | Non
     rule = RULES.get(type(layer.op))
     if rule is not None:
         return rule(layer, fields)
+    if isinstance(layer.op, Reduction | ArgMax):
+        return (_reduced(layer, fields[0]),)
     return (_by_window(layer, fields, window),) * len(layer.output_types)
+
+
+def _reduced(layer: Layer, field: Field) -> Field:
+    """Reduced axes are seen whole; what ran along one that is gone is at the first of one position."""
+    assert isinstance(layer.op, Reduction | ArgMax)
+    gone, rank = layer.op.reduced(layer.input_types), len(layer.input_types[0].shape)
+    seen = collapsed(field, gone)
+    if layer.op.keep:
+        return seen
+    moved = {old: new for new, old in enumerate(i for i in range(rank) if i not in gone)}
+    return tuple(replace(axis, holders=tuple(moved[h] for h in axis.holders if h in moved) or (0,)) for axis in seen)
 
 
 def _by_window(layer: Layer, fields: Sequence[Field], window: Window | Global | None) -> Field:
@@ -251,7 +265,9 @@ def _onto(step: Field, layer: Layer, state: TensorType) -> Field:
 
 
 def _recur(layer: Layer, fields: Sequence[Field]) -> tuple[Field, ...]:
-    sequence = tuple(replace(axis, holders=tuple(holder + 1 for holder in axis.holders)) for axis in fields[0])
+    """Axes of a step come after that of time, which is all that a sequence of single numbers has."""
+    by = min(1, len(layer.output_types[0].shape) - 1)
+    sequence = tuple(replace(axis, holders=tuple(holder + by for holder in axis.holders)) for axis in fields[0])
     return (sequence, *fields[1:])
 
 

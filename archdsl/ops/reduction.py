@@ -70,9 +70,12 @@ class ArgMax(Op):
     axis: int = param("axis", 1, doc="axis that is searched; 1 is the channels")
     keep: bool = param("flag", False, doc="keep it as an axis of size 1")
 
+    def reduced(self, inputs: tuple[TensorType, ...]) -> tuple[int, ...]:
+        """Index into the shape of the axis that is searched; raises `ShapeError`."""
+        return (position(only(inputs), self.axis),)
+
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
-        value = only(inputs)
-        return (TensorType(without(value, (position(value, self.axis),), self.keep), "int64"),)
+        return (TensorType(without(only(inputs), self.reduced(inputs), self.keep), "int64"),)
 
     def elementwise_ops(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> int:
         return only(inputs).elements

@@ -16,7 +16,18 @@ from hypothesis import strategies as st
 from archdsl.graph.costs import costs
 from archdsl.graph.edge import MAX_EDGES, Edge, compose, highest, lowest
 from archdsl.graph.graph import Graph, Layer
-from archdsl.ops import activation, channels, convolution, linear, merge, normalization, pooling, resampling, shaping
+from archdsl.ops import (
+    activation,
+    channels,
+    convolution,
+    linear,
+    merge,
+    normalization,
+    pooling,
+    reduction,
+    resampling,
+    shaping,
+)
 from archdsl.ops.base import Op, ShapeError
 
 LENGTH = 120
@@ -69,6 +80,8 @@ def apply(op: Op, xs: list[torch.Tensor]) -> torch.Tensor:
             return x.permute(0, *op.order)
         case activation.ReLU():
             return x.relu()
+        case reduction.ReduceSum():
+            return x.sum(op.axes, op.keep)
         case linear.Linear():
             return x.sum(-1, keepdim=True).expand(*x.shape[:-1], op.out)
     raise AssertionError(op)
@@ -339,6 +352,24 @@ def test_statistics_over_space_see_it_and_leave_the_stride(op: Op, field: tuple[
     layers = chain(source, convolution.Conv(4, 3), op)
     found = costs(graph_of(source, *layers, outputs=(layers[-1],))).layers["1"]
     assert (found.receptive_field, found.effective_stride) == (field, (1, 1))
+
+
+@pytest.mark.parametrize("axes", [1, 3, (1, 3)])
+@pytest.mark.parametrize("keep", [False, True])
+def test_what_is_left_of_a_reduction_keeps_its_order(axes: int | tuple[int, ...], keep: bool) -> None:
+    after = shaping.Reshape((1, LENGTH - 2, 1))
+    graph = network(conv(3), reduction.ReduceSum(axes, keep), after, conv(4, 2), conv(2))
+    assert computed(graph) == (observed(graph), 2) == (8, 2)
+
+
+def test_a_reduced_axis_is_seen_whole() -> None:
+    source = image(3, 12, 10)
+    over = reduction.ReduceMax(3)
+    layers = chain(source, convolution.Conv(4, 3), over, convolution.Conv(5, (3,)), reduction.ArgMax(2))
+    found = costs(graph_of(source, *layers, outputs=(layers[-1],))).layers
+    assert [found[str(i)].receptive_field for i in range(4)] == [(3, 3), (3, 10), (5, 10), (12, 10)]
+    everything = chain(source, reduction.ReduceSum((1, 2, 3)), shaping.Reshape((1, 1, 1)), convolution.Conv(2, 1))
+    assert costs(graph_of(source, *everything, outputs=(everything[-1],))).stages[""].receptive_field == (12, 10)
 
 
 def test_inputs_of_different_rank_are_laid_over_each_other() -> None:

@@ -153,6 +153,14 @@ def test_recurrences_nest_and_take_tensors_and_modules_from_outside() -> None:
     assert costs(net.checked).layers["a.k.0"].macs == by_hand
 
 
+def test_steps_that_are_single_numbers_make_a_sequence_of_them() -> None:
+    net = compiled(
+        "network n { input x: [3, 5]; recur over time { reduce_max(-1) -> abs }; linear(15); reshape([5, 3]) }"
+    )
+    assert costs(net.checked).layers["recur"].receptive_field == (5,)
+    assert verify(net.checked, net.initialize(), (1, 3)).agrees
+
+
 def test_a_module_can_be_a_recurrent_cell_of_several_sequences() -> None:
     text = (
         LSTM
