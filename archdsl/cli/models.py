@@ -8,15 +8,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+from click.core import ParameterSource
+
 if TYPE_CHECKING:
     import numpy as np
 
     from archdsl.api import Network
 
+SPEC_ONLY = frozenset({"network", "parameters", "weights", "map", "partial", "seed"})
+
 
 def is_onnx(file: str) -> bool:
     """Whether FILE is a model already, and no spec."""
     return file.endswith(".onnx")
+
+
+def refuse_spec_options(*also: str) -> None:
+    """Raise a usage error where an option is given that only a spec can follow, or one of `also`, beside a model."""
+    ctx = click.get_current_context()
+    for option in ctx.command.params:
+        if option.name in {*SPEC_ONLY, *also} and ctx.get_parameter_source(option.name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{option.opts[0]} changes a spec; an .onnx file stays as it is")
 
 
 def open_inputs(network: Network) -> dict[str, tuple[int, ...]]:

@@ -17,6 +17,7 @@ from archdsl.language.source import Span
 from archdsl.ops.base import Op, ShapeError, TensorType, Weight, axis_names
 from archdsl.ops.dims import openness, symbolic
 from archdsl.ops.pooling import AvgPool, LPPool, MaxPool
+from archdsl.ops.schemes import SCHEMES
 
 LITERAL = re.compile(r"[\d_]+|\[[\d_, ]+\]|" + "|".join(PADDING_WORDS))
 
@@ -66,6 +67,7 @@ def _infer(op: Op, types: tuple[TensorType, ...], here: Here) -> tuple[tuple[Ten
         _check_dtypes(op, types)
         here.e.inferred[key] = (op.infer(types), op.weights(types))
         _check_fixed(op, here.e.inferred[key][1])
+        _check_drawn(op, here.e.inferred[key][1])
     return here.e.inferred[key]
 
 
@@ -82,6 +84,20 @@ def _check_fixed(op: Op, weights: tuple[Weight, ...]) -> None:
         notes=(f"its `{weight.name}` would be [{', '.join(map(str, weight.shape))}]",),
         help="pool to a fixed size before it (`avgpool(global)`), or give the input numbers",
     )
+
+
+def _check_drawn(op: Op, weights: tuple[Weight, ...]) -> None:
+    """A scheme may need a matrix, or a kernel."""
+    for weight in weights:
+        scheme = SCHEMES.get(weight.init.scheme)  # None: made from another weight
+        misfit = scheme.misfit(weight.shape) if scheme else ""
+        if misfit:
+            what = f"the `{weight.name}` of `{op.name}`" if weight.name else f"`{op.name}`"
+            raise ShapeError(
+                "init-rank",
+                f"`{weight.init.scheme}` cannot initialize {what}: {misfit}, and has {list(weight.shape)}",
+                help="what a layer says itself, `init = ...`, goes before what `initialize` says of all",
+            )
 
 
 def _check_dtypes(op: Op, types: tuple[TensorType, ...]) -> None:

@@ -20,10 +20,21 @@ def _always(numbers: Numbers) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """Arguments in positional order with their defaults (None: required); `check` says what is wrong, or ""."""
+    """Arguments in positional order with their defaults (None: required); `check` says what is wrong, or "".
+
+    Only weights of `axes` or more axes can be drawn so.
+    """
 
     arguments: dict[str, float | None]
     check: Callable[[Numbers], str] = _always
+    axes: int = 0
+
+    def misfit(self, shape: tuple[int, ...]) -> str:
+        """Why no weight of that shape can be drawn so, or ""."""
+        return f"it needs {_COUNTS[self.axes]} axes or more" if len(shape) < self.axes else ""
+
+
+_COUNTS = {2: "two", 3: "three"}
 
 
 def _check_normal(numbers: Numbers) -> str:
@@ -64,7 +75,7 @@ SCHEMES: dict[str, Scheme] = {
     "he_uniform_fan_out": Scheme({}),
     "he_normal": Scheme({}),
     "he_normal_fan_out": Scheme({}),
-    "orthogonal": Scheme({"gain": 1.0}),
-    "bilinear": Scheme({}),
+    "orthogonal": Scheme({"gain": 1.0}, axes=2),
+    "bilinear": Scheme({}, axes=3),
     "signs": Scheme({}),
 }

@@ -15,11 +15,11 @@ from archdsl.emit.onnx.versions import first_runtime
 from archdsl.emit.onnx.writer import External, save
 from archdsl.graph.costs import Costs, Totals, costs
 from archdsl.graph.graph import CheckedGraph
+from archdsl.graph.refit import refitted
 from archdsl.language.diagnostics import error
 from archdsl.passes.counts import Comparison, compare_counts
 from archdsl.passes.pipeline import DEPLOYMENT, run_passes
 from archdsl.runtime.labels import check_labels
-from archdsl.runtime.refit import refitted
 from archdsl.version import __version__
 
 #: Largest difference from PyTorch, over the largest output, that `prove` passes; folding rounds a few times more.

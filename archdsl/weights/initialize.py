@@ -78,12 +78,9 @@ def draw(weight: Weight, generator: Generator, key: str, span: Span | None = Non
     wrong = f"`{missing[0]}` is missing" if missing else scheme.check(complete)
     if wrong:
         raise error("init-argument", f"`{weight.init.scheme}` cannot initialize `{key}`: {wrong}", span)
-    needed = RANKS.get(weight.init.scheme, 0)
-    if len(weight.shape) < needed:
-        message = f"`{weight.init.scheme}` cannot initialize `{key}`: it needs {AXES[needed]} axes or more"
-        raise error(
-            "init-rank", message, span, help="what the layer says itself, `init = ...`, goes before `initialize`"
-        )
+    misfit = scheme.misfit(weight.shape)
+    if misfit:
+        raise error("init-rank", f"`{weight.init.scheme}` cannot initialize `{key}`: {misfit}", span)
     return DRAWS[weight.init.scheme](generator, weight, complete).astype(weight.dtype, copy=False)
 
 
@@ -218,10 +215,6 @@ def _bilinear(weight: Weight) -> np.ndarray:
     values[np.arange(rows), np.arange(rows) % columns] = window
     return values
 
-
-#: Axes that a weight needs.
-RANKS = {"orthogonal": 2, "bilinear": 3}
-AXES = {2: "two", 3: "three"}
 
 #: How each scheme of `archdsl.ops.schemes` is drawn.
 DRAWS: dict[str, Draw] = {

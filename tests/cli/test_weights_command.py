@@ -214,3 +214,24 @@ def test_nothing_is_left_where_writing_fails(cli: Cli) -> None:
     Path("w.safetensors").write_bytes(Path("w.safetensors").read_bytes()[:-10])
     assert "weights-unreadable" in cli("weights", "small.arch", "--weights", "w.safetensors", "-o", "a.npz").err
     assert sorted(path.name for path in Path().iterdir()) == ["small.arch", "w.safetensors"]
+
+
+TERMINATED = """
+import os, signal, sys
+from archdsl.cli import main
+from archdsl.language import output
+output.sync = lambda file: os.kill(os.getpid(), signal.SIGTERM)  # everything is written, nothing has its name
+sys.argv[0] = "archdsl"
+main()
+"""
+
+
+def test_a_process_that_is_told_to_end_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "small.arch").write_text(SMALL)
+    target = tmp_path / "small.safetensors"
+    target.write_bytes(b"older")
+    command = [sys.executable, "-c", TERMINATED, "weights", "small.arch", "-o", target]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (143, "")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["small.arch", "small.safetensors"]
+    assert target.read_bytes() == b"older"

@@ -10,6 +10,7 @@ from support import compiled
 import archdsl
 from archdsl.graph.graph import Graph, Layer
 from archdsl.graph.lint import walk
+from archdsl.graph.refit import refitted
 from archdsl.language import syntax as s
 from archdsl.language.limits import Limits
 from archdsl.language.parse import parse
@@ -114,7 +115,7 @@ def described(graph: Graph) -> list[object]:
 def check(network: archdsl.Network) -> str:
     """The flat text, after it was compiled."""
     text = network.arch_source()
-    assert described(compiled(text).checked) == described(network.checked)
+    assert described(compiled(text).checked) == described(refitted(network.checked))
     tree = parse(Source("flat", text), Limits(file_size=10**9))
     assert (len(tree.networks), tree.blocks, tree.lets, tree.uses) == (1, (), (), ())
     flow = s.Repeat | s.Loop | s.Conditional | s.ChosenElement | s.Let
@@ -143,6 +144,11 @@ def test_parameters_and_sizes_from_outside():
     text = check(network)
     assert "linear(7, " in text
     assert "[3, H: 112 .. 448 = 224, W: 112 .. 448 = 224]" in text
+
+
+def test_images_are_prepared_for_the_size_from_outside():
+    spec = "network n { input image: [3, 8, 8] preprocess resize = 10, crop = 8; conv: conv(4, 3) }"
+    assert "preprocess resize = 20, crop = 16" in compiled(spec, inputs={"image": (3, 16, 16)}).arch_source()
 
 
 def test_each_layer_has_its_origin():

@@ -212,13 +212,21 @@ def test_orthogonal_needs_a_matrix() -> None:
     assert caught.value.diagnostics[0].code == "init-rank"
 
 
-def test_a_scheme_that_a_layer_cannot_take_is_shown_at_the_layer() -> None:
-    graph = compiled("network n { input x: [4]\ninitialize weight = bilinear\nfc: linear(3) }").checked
-    with pytest.raises(ArchError, match=r"`bilinear` cannot initialize `fc\.weight`") as caught:
-        initialize(graph)
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            "initialize weight = bilinear\nfc: linear(3)",
+            r"`bilinear` cannot initialize the `weight` of `linear`: .* \[3, 4\]",
+        ),
+        ("skip\np: parameter([4], init = orthogonal)", r"`orthogonal` cannot initialize `parameter`: .* \[4\]"),
+    ],
+)
+def test_a_scheme_that_a_layer_cannot_take_is_shown_at_the_layer(body: str, message: str) -> None:
+    with pytest.raises(ArchError, match=message) as caught:
+        compiled(f"network n {{ input x: [4]\n{body} }}")
     (found,) = caught.value.diagnostics
-    assert found.span is not None
-    assert found.span.line == 3
+    assert (found.code, found.span and found.span.line) == ("init-rank", 3)
 
 
 def test_keys_shapes_types_and_buffers() -> None:

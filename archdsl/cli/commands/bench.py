@@ -45,9 +45,12 @@ def command(
     \b
     Example: archdsl bench googlenet resnet50 --threads 2
     """
+    from archdsl.cli.models import is_onnx, refuse_spec_options
     from archdsl.cli.show import steps
     from archdsl.runtime.bench import bench
 
+    if all(map(is_onnx, files)):
+        refuse_spec_options()
     with ExitStack() as stack, steps(["checking and exporting", "measuring"], options.said("quiet")) as step:
         next(step)
         found = [_candidate(stack, file, network, parameters, inputs, limits) for file in files]

@@ -36,7 +36,7 @@ def command(
     \b
     Example: archdsl profile googlenet --format source
     """
-    from archdsl.cli.models import exported, is_onnx, open_inputs
+    from archdsl.cli.models import exported, is_onnx, open_inputs, refuse_spec_options
     from archdsl.runtime.profile import profile
 
     if not is_onnx(file):
@@ -44,6 +44,7 @@ def command(
         with exported(loaded, options.load_weights(loaded, weights, seed)) as path:
             found = profile(path, file, batch, open_inputs(loaded), threads=threads or 0, runs=runs)
         return _print(found, loaded.checked, form)
+    refuse_spec_options()
     if form == "source":
         raise click.UsageError("an .onnx file has no source to annotate; give the spec")
     return _print(profile(Path(file), file, batch, inputs, threads=threads or 0, runs=runs), None, form)

@@ -30,12 +30,15 @@ def command(
     \b
     Example: archdsl run specs/googlenet.arch --image photo.jpg
     """
+    from archdsl.cli.models import is_onnx, refuse_spec_options
     from archdsl.runtime.labels import check_labels
     from archdsl.runtime.run import run
 
     names = options.read_labels(labels, limits)
     model: str | bytes = file
-    if not file.endswith(".onnx"):
+    if is_onnx(file):
+        refuse_spec_options("inputs")
+    else:
         loaded = options.load_network(file, network, parameters, inputs, limits)
         model = loaded.onnx(options.load_weights(loaded, weights, seed)).SerializeToString()
         if weights is None and not options.said("quiet"):

@@ -12,6 +12,7 @@ from archdsl.emit.arch.statements import Writer
 from archdsl.graph.check import check
 from archdsl.graph.graph import CheckedGraph, Graph, Input, Layer
 from archdsl.graph.network import Request
+from archdsl.graph.refit import refitted
 from archdsl.language.diagnostics import ArchError, error
 from archdsl.language.format import format_source
 from archdsl.language.limits import Limits
@@ -28,6 +29,7 @@ def arch_source(graph: CheckedGraph) -> str:
     """The network without blocks, loops, conditions and parameters, every argument written out, each line with its
     origin. Claims stay behind. Raises `ArchError` (`not-expandable`) where the text would be another network.
     """
+    graph = refitted(graph)  # the text has its own size, which nothing overrides
     limits = Limits(file_size=BOUNDLESS, nesting=200, statements=BOUNDLESS, layers=BOUNDLESS, elements=BOUNDLESS)
     try:
         source = Source(f"{graph.name}.arch", _text(graph))
