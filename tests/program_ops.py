@@ -44,9 +44,10 @@ FRESH = frozenset({"flatten", "reshape", "transpose", "slice", "neg", "dropout",
 WEIGHT_INITS = ("he_normal", "normal(std = 0.02)", "xavier_uniform(gain = 0.5)", "truncated_normal(std = 0.1)", "ones")
 BIAS_INITS = ("zeros", "constant(0.1)", "uniform(-0.1, 0.1)")
 
+#: An odd `p` has no root of a negative sum; what comes of NaN later is every backend's own.
 NUMBERS: dict[str, tuple[float, ...]] = {
     "eps": (1e-5, 1e-3), "momentum": (0.1, 0.01), "rate": (0.0, 0.5), "dropout": (0.0,), "alpha": (0.1, 1.0),
-    "slope": (0.01, 0.2), "beta": (0.75, 1.0), "k": (1.0, 2), "p": (1, 2, 3), "start": (0.25, -0.5), "value": (0, 0.5),
+    "slope": (0.01, 0.2), "beta": (0.75, 1.0), "k": (1.0, 2), "p": (1, 2, 4), "start": (0.25, -0.5), "value": (0, 0.5),
     "factor": (0.5, 2, -1), "offset": (0, 1, -0.25), "min": (-1, 0, -0.5), "max": (0.5, 1, 6), "gain": (1.0,),
 }  # fmt: skip
 DEFAULT_NUMBERS = (0.5, 1, 2)
