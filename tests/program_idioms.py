@@ -141,6 +141,12 @@ def halves(site: Site) -> Text:
     return f"split(2) as {a}, {b} -> mul {{ {a}; sigmoid({b}) }}", site.of(shape[0] // 2, *shape[1:])
 
 
+def returned(site: Site) -> Text:
+    """Elements come back to where they were."""
+    name = site.name()
+    return f"skip as {name} -> flatten -> relu -> reshape_as({name})", Value(site.value.type)
+
+
 def positions(site: Site) -> Text:
     if len(site.value.shape) != 2:
         return None
@@ -179,8 +185,9 @@ IDIOMS = (
     unpooled,
     learned,
     halves,
+    returned,
     positions,
     connected,
     best,
 )
-POINTWISE = (binary, division, positive, bounded, choice, masked)
+POINTWISE = (binary, division, positive, bounded, choice, masked, returned)

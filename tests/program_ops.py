@@ -26,7 +26,7 @@ HEAVIEST = 4000  # numbers in one layer's weights
 BY_IDIOM = frozenset(
     """
     concat add mul max sub div minimum greater less equal where exp log sqrt pow matmul attention take nms roi_align
-    roi_pool box_decode anchors unpool embedding parameter zeros argmax topk
+    roi_pool box_decode anchors unpool embedding parameter zeros argmax topk reshape_as
     """.split()
 )
 UNARY = tuple(sorted(OPS.keys() - BY_IDIOM))

@@ -153,6 +153,7 @@ REFERENCE: dict[type[Op], Reference] = {
     activation.LogSoftmax: lambda op, x, w: F.log_softmax(x[0], op.axis),
     shaping.Dropout: _unary(lambda x: x),
     shaping.Flatten: _unary(lambda x: torch.flatten(x, 1)),
+    shaping.ReshapeAs: lambda op, x, w: x[0].reshape_as(x[1]),
     shaping.Reshape: lambda op, x, w: x[0].reshape(x[0].shape[0], *op.shape),
     shaping.Transpose: lambda op, x, w: x[0].permute(0, *op.order),
     shaping.Pad: _pad,

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from archdsl.ops import local, pooling, rearranging, regions, resampling, stochastic, transposed
+from archdsl.ops import local, pooling, rearranging, regions, resampling, shaping, stochastic, transposed
 from archdsl.ops.base import Op, TensorType
 
 Weights = dict[str, Tensor]
@@ -258,6 +258,7 @@ def _on_boxes() -> list[Case]:
 
 VISION_CASES: list[Case] = [(op, (shape,)) for shape in (SEQUENCE, IMAGE, VOLUME) for op in _spatial(len(shape) - 1)]
 VISION_CASES += _on_images() + _on_boxes()
+VISION_CASES += [(shaping.ReshapeAs(), ((math.prod(IMAGE),), IMAGE)), (shaping.ReshapeAs(), (IMAGE, IMAGE))]
 #: one element in a plane of four, so that no two lie in one place
 VISION_CASES += [
     (transposed.Unpool(4), ((6, 1), TensorType((6, 1), "int64"))),

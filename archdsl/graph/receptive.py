@@ -28,7 +28,7 @@ from archdsl.ops.pooling import AdaptiveAvgPool, AdaptiveMaxPool
 from archdsl.ops.recurrence import Recur, Steps, Zeros
 from archdsl.ops.reduction import ArgMax, Reduction
 from archdsl.ops.resampling import Upsample
-from archdsl.ops.shaping import Flatten, Reshape, Slice, Split, Transpose
+from archdsl.ops.shaping import Flatten, Reshape, ReshapeAs, Slice, Split, Transpose
 
 Number = int | Fraction
 
@@ -371,6 +371,7 @@ RULES: dict[type[Op], Callable[[Layer, Sequence[Field]], tuple[Field, ...]]] = {
     LogSoftmax: _softmax,
     Transpose: _transpose,
     Reshape: _reshape,
+    ReshapeAs: _reshape,
     Flatten: _reshape,
     Slice: _slice,
     Split: _split,

@@ -8,6 +8,7 @@ from typing import ClassVar
 from archdsl.ops.axes import across, position, product
 from archdsl.ops.base import GLOBAL, Global, Op, ShapeError, TensorType, Window, axis_names, only, op, param
 from archdsl.ops.convolution import need_image
+from archdsl.ops.dims import symbolic
 from archdsl.ops.geometry import Padding, Pair, Sizes, resolve_padding
 
 
@@ -62,6 +63,28 @@ class Reshape(Op):
 
     def window(self, inputs: tuple[TensorType, ...]) -> Global | None:
         return _same_space(only(inputs).shape, self.infer(inputs)[0].shape)
+
+
+@op("reshape_as")
+class ReshapeAs(Op):
+    """The same elements in the same order under the shape of `like`, as `torch.Tensor.reshape_as`.
+
+    That is how elements come back to sizes that are open: a `reshape` can only write numbers, and what is left.
+    """
+
+    operands: ClassVar[tuple[str, ...]] = ("input", "like")
+    view: ClassVar[bool] = True
+    any_dtype: ClassVar[bool] = True
+
+    def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
+        value, like = inputs
+        if value.elements != like.elements:
+            message = f"{value} has {value.elements} elements, and `like`, {like}, has {like.elements}"
+            raise ShapeError("reshape-size", message, argument="like")
+        return (TensorType(like.shape, value.dtype),)
+
+    def window(self, inputs: tuple[TensorType, ...]) -> Window | Global | None:
+        return _same_space(inputs[0].shape, inputs[1].shape)
 
 
 @op("transpose")
@@ -154,6 +177,12 @@ class Slice(Op):
             raise _empty(value, axis, (self.start, end), (begin, stop))
         return begin, stop
 
+    def written(self, inputs: tuple[TensorType, ...]) -> tuple[int, int | None]:
+        """The bounds as any size of the axis allows: those that depend on an open size, counted from the end."""
+        size = only(inputs).shape[position(only(inputs), self.axis)]
+        start, end = (number if number is None else _from_end(number, size) for number in (self.start, self.end))
+        return start or 0, end or None
+
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
         value = only(inputs)
         axis = position(value, self.axis)
@@ -182,6 +211,12 @@ class Slice(Op):
         cut = f"{stop} - {begin}" if self.step == 1 else f"ceil(({stop} - {begin}) / {self.step})"
         result = f"{cut} = {len(range(begin, stop, self.step))}"
         return tuple(result if index == axis else str(size) for index, size in enumerate(value.spatial))
+
+
+def _from_end(number: int, size: int) -> int:
+    """The number, or how far before the end it lies if only that is known; the end itself is 0."""
+    gap = number - size
+    return gap if symbolic(number) and not symbolic(gap) else number
 
 
 @op("split")

@@ -61,6 +61,18 @@ network pair {
 """
 
 
+NON_LOCAL = """
+network non_local {
+    input image: [4, H: 4 .. 16 = 6, W: 5 .. 16 = 8]
+    places: reshape([4, H * W]) -> transpose([2, 1])
+    attention(@places) -> transpose([2, 1]) -> reshape_as(@image)
+    add { skip; @image }
+    slice(1, H - 1, axis = 2) -> slice(in.width - 4, W - 1, axis = 3)    expect shape = [4, H - 2, 3]
+    output out: slice(0, in.height, axis = 2)
+}
+"""
+
+
 def agree(net: archdsl.Network, sizes: list[dict[str, int]], opset: int = 17) -> None:
     """Both forms give equal tensors, of the shapes that the expressions say."""
     weights = net.initialize()
@@ -85,6 +97,10 @@ def test_a_network_that_needs_multiples() -> None:
 
 def test_a_sequence() -> None:
     agree(compiled(TAGGER), [{"T": 64}, {"T": 1}, {"T": 37}])
+
+
+def test_elements_come_back_to_open_sizes_and_are_cut_from_their_end() -> None:
+    agree(compiled(NON_LOCAL), [{"H": 4, "W": 5}, {"H": 6, "W": 8}, {"H": 16, "W": 9}])
 
 
 def test_two_inputs_of_one_size() -> None:

@@ -303,3 +303,9 @@ def test_upsampling_that_means_nothing() -> None:
 def test_a_share_above_one_is_not_dropped() -> None:
     error = refusal(call("dropout", rate=50), typed(4))
     assert error.message == "`rate` is the share of elements that are dropped, between 0 and 1, not 50"
+
+
+def test_reshape_as_needs_as_many_elements() -> None:
+    value = TensorType((24,))
+    assert inferred(call("reshape_as"), value, TensorType((2, 3, 4))) == [(2, 3, 4)]
+    assert inferred(call("reshape_as"), value, TensorType((2, 3, 5))) is None

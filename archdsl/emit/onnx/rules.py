@@ -133,7 +133,8 @@ class Site:
             for size, old in zip(wanted.shape, before, strict=False)
         ]
         if sizes.count(-1) > 1:
-            raise Unsupported(f"the shape {wanted} has several sizes that depend on {names(wanted.shape)}")
+            reason = f"the shape {wanted} has several sizes that depend on {names(wanted.shape)}"
+            raise Unsupported(f"{reason}; `reshape_as` takes them from a tensor that has them")
         inputs = [source, self.constant(f"{suffix}_shape" if suffix else "shape", (0, *sizes))]
         if suffix is not None:
             return self.node("Reshape", inputs, suffix, wanted)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from archdsl.emit.onnx.rules import Site, rule
 from archdsl.ops.axes import position
-from archdsl.ops.base import Op
+from archdsl.ops.base import Op, TensorType
 from archdsl.ops.dims import symbolic
 from archdsl.ops.resampling import Upsample
-from archdsl.ops.shaping import Dropout, Flatten, Pad, Reshape, Scale, Slice, Split, Transpose
+from archdsl.ops.shaping import Dropout, Flatten, Pad, Reshape, ReshapeAs, Scale, Slice, Split, Transpose
 from archdsl.ops.stochastic import Dropout2d, DropPath
 
 #: "To the end" of a Slice, however long the axis is.
@@ -30,6 +30,17 @@ def reshape(site: Site, _: Reshape) -> None:
     site.reshape(site.input, site.type, site.result)
 
 
+@rule(ReshapeAs)
+def reshape_as(site: Site, _: ReshapeAs) -> None:
+    """To numbers where they are known, else to what the other tensor says when the model runs."""
+    if symbolic(site.result.shape):
+        rank = len(site.result.shape) + 1
+        shape = site.weight_node("Shape", [site.inputs[1]], "shape", TensorType((rank,), "int64"))
+        site.final("Reshape", [site.inputs[0], shape])
+    else:
+        site.reshape(site.inputs[0], site.type, site.result)
+
+
 @rule(Transpose)
 def transpose(site: Site, op: Transpose) -> None:
     site.final("Transpose", site.inputs, perm=(0, *op.order))
@@ -49,7 +60,8 @@ def slice(site: Site, op: Slice) -> None:
     start, stop = op.bounds(site.layer.input_types)
     axis = position(site.type, op.axis) + 1
     if symbolic((start, stop)):  # a runtime counts from the end itself
-        start, stop = op.start, END if op.end is None else op.end
+        start, end = op.written(site.layer.input_types)
+        stop = END if end is None else end
     numbers = {"start": start, "end": stop, "axis": axis, "step": op.step}
     site.final("Slice", [site.input, *(site.constant(name, (number,)) for name, number in numbers.items())])
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from archdsl.emit.torch.convolution import borders
-from archdsl.emit.torch.expression import Display, Expr, Infix, Join, Literal, Text, call, method
+from archdsl.emit.torch.expression import Display, Expr, Infix, Join, Literal, Operand, Text, call, method
 from archdsl.emit.torch.rules import SELF_TRAINING, Form, Types, Unsupported, X, by_rank, rule, simplest
 from archdsl.ops.axes import position
 from archdsl.ops.base import TensorType
 from archdsl.ops.dims import names, symbolic
 from archdsl.ops.resampling import Upsample
-from archdsl.ops.shaping import Dropout, Flatten, Pad, Reshape, Scale, Slice, Split, Transpose
+from archdsl.ops.shaping import Dropout, Flatten, Pad, Reshape, ReshapeAs, Scale, Slice, Split, Transpose
 
 
 @rule(Dropout)
@@ -37,12 +37,18 @@ def _sizes(op: Reshape, value: TensorType) -> list[Expr]:
     left = [size for size in op.shape if size == -1 or (symbolic(size) and size not in axes)]
     if len(left) > 1:
         wanted = ", ".join(map(str, op.shape))
-        raise Unsupported(f"[N, {wanted}] has several sizes that no axis of {value} has, which depend on {names(left)}")
+        reason = f"[N, {wanted}] has several sizes that no axis of {value} has, which depend on {names(left)}"
+        raise Unsupported(f"{reason}; `reshape_as` takes them from a tensor that has them")
     return [_axis(axes[size]) if size in axes else Literal(-1 if size in left else size, "size") for size in op.shape]
 
 
 def _axis(number: int) -> Expr:
     return Join((X, Text(f".shape[{number}]")))
+
+
+@rule(ReshapeAs)
+def reshape_as(op: ReshapeAs, types: Types) -> Form:
+    return Form(method(X, "reshape_as", Operand(1)))
 
 
 @rule(Transpose)
@@ -69,8 +75,9 @@ def pad(op: Pad, types: Types) -> Form:
 @rule(Slice)
 def slice_(op: Slice, types: Types) -> Form:
     axis = position(types[0], op.axis) + 1
-    start: list[Expr] = [Literal(op.start, "start")] if op.start else []
-    end: list[Expr] = [] if op.end is None else [Literal(op.end, "end")]
+    begin, stop = op.written(types)
+    start: list[Expr] = [Literal(begin, "start")] if begin else []
+    end: list[Expr] = [] if stop is None else [Literal(stop, "end")]
     step: list[Expr] = [Text(":"), Literal(op.step, "step")] if op.step != 1 else []
     return Form(Join((X, Text("[" + ":, " * axis), *start, Text(":"), *end, *step, Text("]"))))
 
