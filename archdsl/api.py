@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from archdsl.graph.check import check
 from archdsl.graph.costs import Costs
 from archdsl.graph.graph import CheckedGraph
 from archdsl.graph.network import Request
-from archdsl.language.diagnostics import Diagnostic
+from archdsl.language.diagnostics import Diagnostic, error
 from archdsl.language.limits import Limits
 from archdsl.language.program import read_program
 from archdsl.library import find
@@ -44,7 +44,9 @@ def load(
     (`(3, "H", "W:32..512by32")`). Raises `ArchError`, whose `diagnostics`
     say what is wrong and where.
     """
-    return load_with(str(file), network, _values(parameters), inputs or {}, limits or Limits())
+    shapes = {name: tuple(map(_plain, shape)) for name, shape in (inputs or {}).items()}
+    values = {name: _plain(value) for name, value in parameters.items()}
+    return load_with(str(file), network, values, shapes, limits or Limits())  # type: ignore[arg-type]
 
 
 def load_with(
@@ -61,9 +63,23 @@ def load_with(
     return Network(checked.graph, checked.diagnostics, checked.costs)
 
 
-def _values(parameters: Mapping[str, object]) -> dict[str, object]:
-    """Python values as values of the language: lists become tuples."""
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in parameters.items()}
+def _plain(value: object) -> object:
+    """A Python value as one of the language: lists become tuples, and numbers of NumPy and PyTorch plain ones."""
+    if isinstance(value, list | tuple):
+        return tuple(map(_plain, value))
+    return value.item() if hasattr(value, "item") and getattr(value, "shape", None) == () else value
+
+
+def _check_batch(batch: int | None) -> None:
+    if batch is not None and batch < 1:
+        raise error("argument-value", f"`batch` is a number of samples, 1 or more, not {batch}")
+
+
+def _array(value: Any) -> np.ndarray:
+    """A given weight, which may be a tensor of PyTorch, or a list."""
+    import numpy as np
+
+    return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
 
 
 @dataclass(frozen=True)
@@ -87,6 +103,7 @@ class Network:
         """Rows and totals; `to_dict()` is the JSON of `archdsl report --format json`."""
         from archdsl.emit.report.model import report
 
+        _check_batch(batch)
         return report(self.checked, batch, self.counted)
 
     def initialize(self, seed: int = 0) -> dict[str, np.ndarray]:
@@ -163,12 +180,17 @@ class Network:
         """
         from archdsl.runtime.deploy import Deployment, deploy
 
+        _check_batch(batch)
         how = Deployment(tuple(passes), opset, batch)
         return deploy(self.checked, self._weights(weights, seed), path, how, self.counted).files
 
     def _weights(self, given: Weights | None, seed: int) -> Weights:
+        from archdsl.weights.checkpoint import Checkpoint
+        from archdsl.weights.lazy import Lazy
         from archdsl.weights.match import complete
 
+        if given is not None and not isinstance(given, Lazy | Checkpoint):
+            given = {name: _array(value) for name, value in given.items()}
         return complete(self.checked, given or {}, seed)
 
     def _repr_html_(self) -> str:

@@ -162,6 +162,16 @@ _SEED = click.option("--seed", type=click.IntRange(min=0), default=0, show_defau
                      help="Seed of the initialization.")  # fmt: skip
 
 
+def _tolerance(ctx: click.Context, option: click.Parameter, value: float) -> float:
+    if not value >= 0:  # so is NaN
+        raise click.BadParameter(f"{value:g} is no number of 0 or more")
+    return value
+
+
+tolerance_option = click.option("--tolerance", type=float, default=1e-5, show_default=True, callback=_tolerance,
+                                help="Largest allowed max abs difference / max abs output.")  # fmt: skip
+
+
 def load_network(
     file: str, network: str | None, parameters: dict[str, object], inputs: dict[str, tuple[int, ...]], limits: Limits
 ) -> Network:

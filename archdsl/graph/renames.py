@@ -24,8 +24,10 @@ MOST_NAME = 10_000
 MOST_REPEATS = 10_000
 #: a search that takes longer tries the same repeats in ever new ways
 SECONDS = 1
-#: in a new name: `\1`, a group of the pattern, or `{\1 + 1}`, a group that is a number, with another number added
-GROUP = re.compile(r"\{\\(?P<number>\d{1,2}) *(?P<sign>[+-]) *(?P<by>\d{1,6})\}|\\(?P<group>\d{1,2})")
+#: in a new name: `\1` or `{\1}`, a group of the pattern, or `{\1 + 1}`, a group that is a number, with another added
+GROUP = re.compile(
+    r"\{\\(?P<number>\d{1,2}) *(?P<sign>[+-]) *(?P<by>\d{1,6})\}|\{\\(?P<braced>\d{1,2})\}|\\(?P<group>\d{1,2})"
+)
 #: characters of a name that a message shows: these many of its beginning and of its end
 BEGINNING, END = 60, 30
 
@@ -75,7 +77,9 @@ def _check_pattern(text: str, to: str, span: Span | None) -> None:
     if "\\" in GROUP.sub("", to):
         message = f"the new name `{to}` has a backslash that no number of a group follows"
         raise error("rename-rule", message, span, help=r"`\1` is the first group, `{\1 + 1}` the number after it")
-    highest = max((int(match["group"] or match["number"]) for match in GROUP.finditer(to)), default=0)
+    highest = max(
+        (int(match["group"] or match["braced"] or match["number"]) for match in GROUP.finditer(to)), default=0
+    )
     if highest > groups:
         have = f"the pattern has {groups or 'no'} group{'' if groups == 1 else 's'}"
         raise error("rename-rule", f"the new name asks for group {highest}, but {have}", span)
@@ -177,8 +181,9 @@ def _too_long(name: str, rule: Rename) -> ArchError:
 
 def _group(match: re.Match[str], found: Any, name: str, rule: Rename) -> str:
     """What stands for `\\1` or `{\\1 + 1}` where the pattern found something."""
-    if match["group"]:
-        return found[int(match["group"])] or ""
+    group = match["group"] or match["braced"]
+    if group:
+        return found[int(group)] or ""
     digits = found[int(match["number"])] or ""
     if not re.fullmatch("[0-9]{1,18}", digits):
         message = f"`{match[0]}` needs a number, but group {match['number']} of `{shown(name)}` is `{shown(digits)}`"

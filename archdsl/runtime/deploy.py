@@ -86,12 +86,17 @@ def prepare(
 
 
 def prove(
-    graph: CheckedGraph, weights: Mapping[str, np.ndarray], prepared: Prepared, how: Deployment, seed: int = 0
+    graph: CheckedGraph,
+    weights: Mapping[str, np.ndarray],
+    prepared: Prepared,
+    how: Deployment,
+    seed: int = 0,
+    tolerance: float = TOLERANCE,
 ) -> Prepared:
     """Run the PyTorch module and the deployed model on the same random inputs; the model then carries the result.
 
     Both compute in 32-bit floats, and the proof says so: the file may yet be written in fewer bits. Raises `ArchError`
-    (`verify-differs`) where an output parts by more than `TOLERANCE` of its largest value, or is not finite.
+    (`verify-differs`) where an output parts by more than `tolerance` of its largest value, or is not finite.
     """
     from archdsl.runtime.verify import VerifyResult, difference, draw_inputs, run_onnx, run_torch  # brings onnxruntime
 
@@ -108,16 +113,16 @@ def prove(
         for output in graph.deployed_outputs
     ]
     worst = max(found, key=lambda item: item.max_rel)
-    if not VerifyResult(TOLERANCE, how.opset, tuple(found), None).finite:
+    if not VerifyResult(tolerance, how.opset, tuple(found), None).finite:
         help = "these weights make numbers that no float holds; give trained ones with `--weights`"
         raise error("verify-differs", "outputs are not finite numbers, so nothing is verified", help=help)
-    if not worst.max_rel <= TOLERANCE:
+    if not worst.max_rel <= tolerance:
         notes = (f"`{worst.tensor}`, batch {worst.batch}: max rel {worst.max_rel:.3g}",)
-        help = "`archdsl verify` names the first layer that parts"
-        raise error("verify-differs", f"PyTorch and ONNX differ by more than {TOLERANCE:g}", notes=notes, help=help)
+        help = "`archdsl verify` names the first layer that parts; rounding alone is allowed for by `--tolerance`"
+        raise error("verify-differs", f"PyTorch and ONNX differ by more than {tolerance:g}", notes=notes, help=help)
     proof = {
         "against": "PyTorch", "archdsl": __version__, "batches": batches, "max_abs": max(f.max_abs for f in found),
-        "max_rel": worst.max_rel, "precision": "fp32", "seed": seed, "tolerance": TOLERANCE,
+        "max_rel": worst.max_rel, "precision": "fp32", "seed": seed, "tolerance": tolerance,
     }  # fmt: skip
     prepared.frame.model.metadata_props.add(key="archdsl.verify", value=json.dumps(proof))
     return prepared

@@ -173,7 +173,7 @@ def _ends(names: tuple[str, ...]) -> set[str]:
 
 def _heads(graph: Graph, found: Fit) -> Iterator[Cause]:
     surplus = {name.partition(".")[0] for name in found.unexpected if HEADS.match(name)}
-    if not surplus or any(name.partition(".")[0] in surplus for name in found.wanted):
+    if not surplus or any(HEADS.match(name) for name in found.wanted):
         return
     switch = next((n for n, value in graph.parameters.items() if n.startswith("aux") and value is False), None)
     help = f"`--set {switch}=true` adds them; " if switch else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -76,11 +77,27 @@ def test_what_a_command_reads_is_not_written_over(cli: Cli, line: str, option: s
     assert files() == before
 
 
-def test_a_skeleton_cannot_be_verified(cli: Cli) -> None:
-    status, _, err = cli("export net.arch -o x.onnx --no-weights --verify")
+@pytest.mark.parametrize(
+    "options",
+    [
+        "--no-weights --verify",
+        "--no-weights --weights w.npz",
+        "--no-fold-bn --passes fold_batchnorm",
+        "--verify --tolerance nan",
+        "--verify --tolerance -1",
+    ],
+)
+def test_options_that_leave_nothing_of_each_other(cli: Cli, options: str) -> None:
+    status, _, err = cli(f"export net.arch -o x.onnx {options}")
     assert status == 2
-    assert "--no-weights" in err
+    assert options.split()[0 if "tolerance" not in options else 1] in err
     assert not Path("x.onnx").exists()
+
+
+def test_what_verify_allows_is_told_in_the_model(cli: Cli) -> None:
+    assert cli("export net.arch -q -o x.onnx --verify --tolerance 1e-3")[0] == 0
+    found = {item.key: item.value for item in onnx.load("x.onnx").metadata_props}
+    assert json.loads(found["archdsl.verify"])["tolerance"] == 1e-3
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,12 @@ def test_patterns_mean_what_re_means_by_them_and_warn_of_nothing() -> None:
         assert renamed("x[x", (rename("pattern", "[[a]x", "y", None),)) == "xy"
 
 
+def test_braces_around_a_group_are_no_part_of_the_name() -> None:
+    assert renamed("b3.w", (Rename("pattern", r"^b(\d)\.", r"stage{\1}."),)) == "stage3.w"
+    with pytest.raises(ArchError, match="asks for group 2"):
+        rename("pattern", r"^b(\d)", r"{\2}", None)
+
+
 def test_a_pattern_that_is_nested_too_deep() -> None:
     deep = "(" * 490 + "a" + ")" * 490
     with pytest.raises(ArchError, match="it is nested too deep"):

@@ -290,6 +290,11 @@ def test_auxiliary_heads_that_the_network_lacks() -> None:
     assert cause[1] == "`--set aux=true` adds them; `--partial` leaves them out"
 
 
+def test_other_auxiliary_heads_are_no_lack_of_them() -> None:
+    given = {name.replace("aux1.", "loss1."): header for name, header in SAME.items()}
+    assert not [text for text, _ in reasons(given, aux=True) if "auxiliary" in text]
+
+
 def test_normalization_on_one_side() -> None:
     plain = {name: header for name, header in SAME.items() if "norm" not in name and ".bn." not in name}
     assert reasons(plain)[0][0] == "the spec has batch normalization where the checkpoint has none, or folded it"

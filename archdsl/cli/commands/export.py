@@ -40,10 +40,11 @@ def passes(ctx: click.Context, option: click.Parameter, text: str | None) -> tup
 @click.option("--no-weights", is_flag=True, help="A skeleton: its weights are inputs.")
 @click.option("--labels", metavar="F", help="A text file with one class name a line, to be kept in the model.")
 @click.option("--verify", is_flag=True, help="Compare with PyTorch first, and keep the result in the model.")
+@options.tolerance_option
 def command(
     file: str, network: str | None, parameters: dict[str, object], inputs: dict[str, Any], limits: Limits,
     weights: str | None, seed: int, output: str, opset: int, batch: int | None, chosen: tuple[str, ...] | None,
-    no_fold_bn: bool, external: str, no_weights: bool, labels: str | None, verify: bool,
+    no_fold_bn: bool, external: str, no_weights: bool, labels: str | None, verify: bool, tolerance: float,
     precision: str, calibrate: str | None,
 ) -> None:  # fmt: skip
     """Write the network as ONNX for deployment: training-only parts left out, batch norm folded.
@@ -59,8 +60,10 @@ def command(
     from archdsl.runtime.deploy import Deployment, prepare, prove, write
 
     check_precision(precision, calibrate, no_weights)
-    if no_weights and verify:
-        raise click.UsageError("--no-weights leaves nothing to --verify")
+    if no_weights and (verify or weights is not None):
+        raise click.UsageError(f"--no-weights leaves nothing to {'--verify' if verify else '--weights'}")
+    if no_fold_bn and "fold_batchnorm" in (chosen or ()):
+        raise click.UsageError("--no-fold-bn and --passes disagree about fold_batchnorm")
     options.spare_inputs(output, f"{output}.data")
     wanted = DEPLOYMENT if chosen is None else known(chosen)
     wanted = tuple(name for name in wanted if not (no_fold_bn and name == "fold_batchnorm"))
@@ -78,7 +81,7 @@ def command(
         prepared = prepare(loaded.checked, arrays, how, loaded.counted)
         next(step)
         if verify:
-            prepared = prove(loaded.checked, arrays, prepared, how, seed)
+            prepared = prove(loaded.checked, arrays, prepared, how, seed, tolerance)
         next(step)
         prepared, accuracy = lower(prepared, precision, calibrate)
         next(step)

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 @options.weight_options
 @click.option("--batch", "batches", type=options.BATCH, multiple=True, default=(1, 2, 5), show_default=True,
               help="Batch size to compare (repeatable).")  # fmt: skip
-@click.option("--tolerance", type=click.FloatRange(min=0), default=1e-5, show_default=True,
-              help="Largest allowed max abs difference / max abs output.")  # fmt: skip
+@options.tolerance_option
 @click.option("--opset", type=int, default=17, show_default=True, help="ONNX operator set.")
 @click.option("--against", "other", metavar="OTHER.onnx",
               help="Compare with this file instead of PyTorch, on its weights.")  # fmt: skip

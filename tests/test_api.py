@@ -1,0 +1,43 @@
+"""`archdsl.load` and its network take what Python programs hold: numbers of NumPy, tensors of PyTorch, lists."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx.numpy_helper
+import pytest
+import torch
+from support import compiled
+
+import archdsl
+
+TEXT = "network n(classes = 3, widths = [4]) { input x: [3, 8, 8]; conv(widths[0], 3); flatten; fc: linear(classes) }"
+
+
+def test_numbers_of_numpy_and_of_torch_are_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "n.arch"
+    path.write_text(TEXT)
+    shape = (3, np.int64(9), torch.tensor(9))
+    net = archdsl.load(path, classes=np.int32(5), widths=[np.int64(6)], inputs={"x": shape})
+    assert net.parameters == {"classes": 5, "widths": (6,)}
+    assert net.report().to_dict()["totals"]["params"] == 6 * 28 + (6 * 49 + 1) * 5
+
+
+def test_weights_may_be_tensors_and_lists() -> None:
+    net = compiled(TEXT)
+    module = net.torch(seed=4)
+    given = {**dict(module.named_parameters()), "fc.bias": [1.0, 2.0, 3.0]}
+    arrays = {item.name: onnx.numpy_helper.to_array(item) for item in net.onnx(given).graph.initializer}
+    assert arrays["fc.bias"].tolist() == [1, 2, 3]
+    np.testing.assert_array_equal(arrays["fc.weight"], module.state_dict()["fc.weight"].numpy())
+
+
+@pytest.mark.parametrize("batch", [0, -1])
+def test_a_batch_has_samples(tmp_path: Path, batch: int) -> None:
+    net = compiled(TEXT)
+    with pytest.raises(archdsl.ArchError, match="1 or more"):
+        net.save_onnx(tmp_path / "n.onnx", batch=batch)
+    with pytest.raises(archdsl.ArchError, match="1 or more"):
+        net.report(batch)
+    assert not list(tmp_path.iterdir())
