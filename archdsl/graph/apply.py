@@ -18,6 +18,7 @@ from archdsl.ops.base import Op, ShapeError, TensorType, Weight, axis_names
 from archdsl.ops.dims import openness, symbolic
 from archdsl.ops.pooling import AvgPool, LPPool, MaxPool
 from archdsl.ops.schemes import SCHEMES
+from archdsl.ops.transposed import Unpool
 
 LITERAL = re.compile(r"[\d_]+|\[[\d_, ]+\]|" + "|".join(PADDING_WORDS))
 
@@ -57,6 +58,7 @@ def add_layer(op: Op, tensors: tuple[Tensor, ...], path: str, span: Span, here: 
     )  # fmt: skip
     _check_name(layer)
     _check_sharing(layer, here)
+    _check_unpooling(layer, here)
     return _enter(layer, here)
 
 
@@ -139,6 +141,18 @@ def _check_name(layer: Layer) -> None:
     message = f"`{layer.op.name}` has no label, and `{position}` is no name for a parameter"
     help = f"put a label before it: `gamma: {layer.op.name}(...)`"
     raise error("reserved-label", message, layer.span, help=help)
+
+
+def _check_unpooling(layer: Layer, here: Here) -> None:
+    """Indices count through the rows of what was pooled, so that is the size to put elements back to."""
+    pool = here.e.nodes.get(layer.inputs[1].path) if isinstance(layer.op, Unpool) else None
+    if not isinstance(pool, Layer) or not isinstance(pool.op, MaxPool):
+        return
+    pooled, result = pool.input_types[0], layer.output_types[0]
+    if pooled.spatial != result.spatial:
+        message = f"the indices count through {pooled}, and `unpool` gives {result}"
+        help = f"name what `{pool.path}` pools, and give it: `like = ...`"
+        raise ShapeError("operand-shape", message, argument="like", help=help)
 
 
 def _check_sharing(layer: Layer, here: Here) -> None:

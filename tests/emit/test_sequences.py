@@ -12,6 +12,7 @@ from torch import nn
 
 import archdsl
 from archdsl.emit.torch.module import execute
+from archdsl.runtime.verify import verify
 
 TAGGER = "network tagger { input x: [T: 3 .. 50 = 10, 6]; a: lstm(8, layers = 2, bidirectional = true); output y: @a }"
 
@@ -72,6 +73,15 @@ def test_a_position_depends_on_none_after_it() -> None:
     before, after = (run_onnx(model, {"x": value})[0] for value in (inputs["x"], changed))
     np.testing.assert_array_equal(before[:, :5], after[:, :5])
     assert np.abs(before[:, 5:] - after[:, 5:]).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    "call", ["(2, mask = @m) from @x", "(@x, mask = @m, heads = 2)", "(@x, @x, @x, mask = @m, heads = 2)"]
+)
+@pytest.mark.parametrize("mask", ["bool [5]", "[5, 5]", "[2, 5, 5]"])
+def test_self_attention_takes_a_mask(call: str, mask: str) -> None:
+    net = compiled(f"network n {{ input x: [5, 8]; input m: {mask}; multihead_attention{call} }}")
+    assert verify(net.checked, net.initialize(), (1, 3)).agrees
 
 
 def test_dropout_between_layers_acts_in_training_only() -> None:

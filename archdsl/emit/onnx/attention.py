@@ -79,7 +79,7 @@ def _self_projections(site: Site, op: MultiheadAttention) -> Sequences:
     length, width = site.type.shape
     table, wide = TensorType((width, 3 * width)), TensorType((length, 3 * width), site.type.dtype)
     weight = site.weight_node("Transpose", [site.weight("in_proj_weight")], "in_weight", table, perm=(1, 0))
-    product = site.node("MatMul", [site.input, weight], "in", wide)
+    product = site.node("MatMul", [site.inputs[0], weight], "in", wide)
     if op.bias:
         product = site.node("Add", [product, site.weight("in_proj_bias")], "in_biased", wide)
     sizes = site.constant("in_sizes", (width,) * 3)

@@ -173,7 +173,8 @@ def _finish(
     holds = any(child.is_module or (child.layer is not None and child.weighted) for child in own)
     used: dict[str, Node] = {}
     for child in children:
-        called = child.weighted or child.is_module  # a block without weights is a part of its own too
+        # a block without weights is a part of its own too; a chain of modules from elsewhere is written in place
+        called = child.is_module or (child.layer is not None and child.weighted)
         used |= {**child.shared, **({child.module: child.first} if child.first and called else {})}
     node.shared = {path: first for path, first in used.items() if not beneath(path, node.module)}
     # a label around uses of modules that lie elsewhere has nothing to be a module for
