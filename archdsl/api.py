@@ -44,9 +44,9 @@ def load(
     (`(3, "H", "W:32..512by32")`). Raises `ArchError`, whose `diagnostics`
     say what is wrong and where.
     """
-    shapes = {name: tuple(map(_plain, shape)) for name, shape in (inputs or {}).items()}
+    shapes = {name: _shape(name, _plain(shape)) for name, shape in (inputs or {}).items()}
     values = {name: _plain(value) for name, value in parameters.items()}
-    return load_with(str(file), network, values, shapes, limits or Limits())  # type: ignore[arg-type]
+    return load_with(str(file), network, values, shapes, limits or Limits())
 
 
 def load_with(
@@ -68,6 +68,17 @@ def _plain(value: object) -> object:
     if isinstance(value, list | tuple):
         return tuple(map(_plain, value))
     return value.item() if hasattr(value, "item") and getattr(value, "shape", None) == () else value
+
+
+def _shape(name: str, sizes: object) -> tuple[int | str, ...]:
+    if isinstance(sizes, tuple) and all(isinstance(size, str) or (type(size) is int and size > 0) for size in sizes):
+        return sizes
+    message = f"`inputs` gives `{name}` the shape {sizes!r}: sizes are whole numbers of at least 1, or names"
+    raise error("bad-input-shape", message)
+
+
+def _chosen(passes: Iterable[str]) -> tuple[str, ...]:
+    return (passes,) if isinstance(passes, str) else tuple(passes)
 
 
 def _check_batch(batch: int | None) -> None:
@@ -159,7 +170,7 @@ class Network:
         from archdsl.emit.onnx.tensors import attach
         from archdsl.runtime.deploy import Deployment, prepare
 
-        how = Deployment(tuple(passes), opset)
+        how = Deployment(_chosen(passes), opset)
         prepared = prepare(self.checked, self._weights(weights, seed), how, self.counted)
         return attach(prepared.frame, prepared.weights)
 
@@ -181,7 +192,7 @@ class Network:
         from archdsl.runtime.deploy import Deployment, deploy
 
         _check_batch(batch)
-        how = Deployment(tuple(passes), opset, batch)
+        how = Deployment(_chosen(passes), opset, batch)
         return deploy(self.checked, self._weights(weights, seed), path, how, self.counted).files
 
     def _weights(self, given: Weights | None, seed: int) -> Weights:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -41,3 +43,27 @@ def test_a_batch_has_samples(tmp_path: Path, batch: int) -> None:
     with pytest.raises(archdsl.ArchError, match="1 or more"):
         net.report(batch)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("shape", [(3, -3, 8), (0, 8, 8), (3, True, 8), (3, 8.5, 8), 5])
+def test_impossible_sizes_are_refused(tmp_path: Path, shape: object) -> None:
+    path = tmp_path / "n.arch"
+    path.write_text(TEXT)
+    with pytest.raises(archdsl.ArchError, match="whole numbers of at least 1") as caught:
+        archdsl.load(path, inputs={"x": shape})  # type: ignore[dict-item]
+    assert caught.value.diagnostics[0].code == "bad-input-shape"
+
+
+def test_a_pass_may_stand_alone() -> None:
+    net = compiled(TEXT)
+    assert net.onnx(passes="fold_scale") == net.onnx(passes=["fold_scale"])
+
+
+def test_an_error_comes_out_of_another_process(tmp_path: Path) -> None:
+    path = tmp_path / "n.arch"
+    path.write_text(TEXT.replace("conv(widths[0], 3)", "conv(4, 30)"))
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool, pytest.raises(archdsl.ArchError) as caught:
+        pool.submit(archdsl.load, path).result()
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.span and found.span.text) == ("kernel-too-large", "30")

@@ -85,5 +85,16 @@ def run() -> int:
         return 2
     except BrokenPipeError:
         # whoever read our output has closed it; nothing is wrong, and Python must not complain at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence()
         return 0
+    except OSError as problem:
+        if problem.filename is not None:  # a file: they have diagnostics of their own
+            raise
+        _silence()
+        print(f"cannot write to the terminal, or to where it leads: {problem.strerror}", file=sys.stderr)
+        return 1
+
+
+def _silence() -> None:
+    """What is left to print goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

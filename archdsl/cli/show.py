@@ -65,3 +65,11 @@ def _advance(progress: object, titles: Sequence[str]) -> Iterator[None]:
     progress.update(task, completed=len(titles), refresh=True)
     while True:
         yield
+
+
+def warn_of_still(outputs: tuple[str, ...]) -> None:
+    """Say that a comparison proves little: these outputs hardly depend on the input."""
+    if outputs:
+        names, verb = ", ".join(f"`{name}`" for name in outputs), "is" if len(outputs) == 1 else "are"
+        what = f"{names} {verb} almost the same for every input with these weights, so little is proved"
+        print(f"{what}; give trained ones with `--weights`", file=sys.stderr)

@@ -76,6 +76,10 @@ class ArchError(Exception):
         self.diagnostics = diagnostics
         super().__init__("\n".join(_one_line(d) for d in diagnostics))
 
+    def __reduce__(self) -> tuple[type[ArchError], tuple[list[Diagnostic]]]:
+        """Made again of the diagnostics, so that it comes out of another process whole."""
+        return ArchError, (self.diagnostics,)
+
 
 def in_order(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
     """From top to bottom of each file, so that they can be worked off; files as they first appear."""

@@ -87,6 +87,12 @@ def _cannot_write(path: Path, reason: str) -> ArchError:
     return error("cannot-write", f"cannot write `{path}`: {reason}")
 
 
+def refuse_special(*paths: Path) -> None:
+    """Raise `ArchError` (`cannot-write`) where a file of several could not take its name, before any is written."""
+    for path in paths:
+        _refuse_special(path)
+
+
 def make_folder(path: str | Path) -> Path:
     """The folder, made with its parents if it is not there; raises `ArchError` (`cannot-write`)."""
     folder = Path(path)

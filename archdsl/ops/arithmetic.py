@@ -119,13 +119,23 @@ class _Comparison(_Binary):
         return "bool"
 
 
+class _Order(_Comparison):
+    """Of numbers: neither of two bools is the larger."""
+
+    def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
+        if any(value.dtype == "bool" for value in inputs):
+            message = f"`{self.name}` compares numbers, but gets {inputs[0].dtype} and {inputs[1].dtype}"
+            raise ShapeError("dtype-mismatch", message, help="`equal` compares bools")
+        return super().infer(inputs)
+
+
 @op("greater")
-class Greater(_Comparison):
+class Greater(_Order):
     """Whether `input > other`, as bool."""
 
 
 @op("less")
-class Less(_Comparison):
+class Less(_Order):
     """Whether `input < other`, as bool."""
 
 

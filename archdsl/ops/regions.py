@@ -33,6 +33,7 @@ class _Pooled(Op):
             message = f"`{self.name}` needs channels, height and width, but its input is {value}"
             raise ShapeError("rank-mismatch", message)
         need_boxes(self.name, "boxes", boxes)
+        need_one_dtype(self.name, inputs)
         return (TensorType((boxes.shape[0], value.shape[0], *self.sizes()), value.dtype),)
 
     def window(self, inputs: tuple[TensorType, ...]) -> Global:
@@ -92,6 +93,7 @@ class NMS(Op):
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
         boxes, scores = inputs
         need_boxes(self.name, "boxes", boxes)
+        need_one_dtype(self.name, inputs)
         if len(scores.shape) not in (1, 2) or scores.shape[-1] != boxes.shape[0]:
             message = f"`nms` needs scores [K, {boxes.shape[0]}] or [{boxes.shape[0]}], one for each box, not {scores}"
             raise ShapeError("operand-shape", message, argument="scores")
@@ -189,6 +191,7 @@ class BoxDecode(Op):
         self.factors()
         need_boxes(self.name, "input", value)
         need_boxes(self.name, "anchors", anchors)
+        need_one_dtype(self.name, inputs)
         if anchors.shape != value.shape:
             message = f"`box_decode` needs an anchor for each offset of {value}, not {anchors}"
             raise ShapeError("operand-shape", message, argument="anchors")
@@ -197,6 +200,13 @@ class BoxDecode(Op):
     def elementwise_ops(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> int:
         """24 for each box: 10 to take the anchor apart and scale, 8 to move it, 6 for the edges."""
         return 6 * outputs[0].elements
+
+
+def need_one_dtype(name: str, inputs: tuple[TensorType, ...]) -> None:
+    """Refuse operands of two element types."""
+    first, second = inputs
+    if first.dtype != second.dtype:
+        raise ShapeError("dtype-mismatch", f"`{name}` gets {first.dtype} and {second.dtype}")
 
 
 def need_boxes(name: str, operand: str, boxes: TensorType) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +67,7 @@ class Prepared:
     applied: tuple[str, ...]
     counts: tuple[Comparison, ...]
     deployed: CheckedGraph
+    still: tuple[str, ...] = ()  # outputs of which a comparison proved little
 
 
 def prepare(
@@ -113,7 +114,8 @@ def prove(
         for output in graph.deployed_outputs
     ]
     worst = max(found, key=lambda item: item.max_rel)
-    if not VerifyResult(tolerance, how.opset, tuple(found), None).finite:
+    result = VerifyResult(tolerance, how.opset, tuple(found), None)
+    if not result.finite:
         help = "these weights make numbers that no float holds; give trained ones with `--weights`"
         raise error("verify-differs", "outputs are not finite numbers, so nothing is verified", help=help)
     if not worst.max_rel <= tolerance:
@@ -125,7 +127,7 @@ def prove(
         "max_rel": worst.max_rel, "precision": "fp32", "seed": seed, "tolerance": tolerance,
     }  # fmt: skip
     prepared.frame.model.metadata_props.add(key="archdsl.verify", value=json.dumps(proof))
-    return prepared
+    return replace(prepared, still=result.still)
 
 
 def deploy(

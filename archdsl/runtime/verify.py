@@ -27,7 +27,10 @@ Arrays = dict[str, np.ndarray]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """PyTorch against ONNX on one tensor: `max_rel` is `max_abs` over the largest absolute value of PyTorch's."""
+    """PyTorch against ONNX on one tensor: `max_rel` is `max_abs` over the largest absolute value of PyTorch's.
+
+    `moves` is how far the samples of the batch lie apart, over that value too; infinite for a single one.
+    """
 
     batch: int
     tensor: str
@@ -35,6 +38,7 @@ class Difference:
     max_rel: float
     cosine: float
     sizes: str = ""  # of the symbols, `H = 224, W = 224`
+    moves: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,17 @@ class VerifyResult:
     def agrees(self) -> bool:
         return self.finite and all(difference.max_rel <= self.tolerance for difference in self.differences)
 
+    @property
+    def still(self) -> tuple[str, ...]:
+        """Outputs that are almost the same for every input: whatever went wrong before their last bias is not seen."""
+        most: dict[str, float] = {}
+        for row in self.differences:
+            if row.batch > 1:
+                most[row.tensor] = max(row.moves, most.get(row.tensor, 0))
+        return tuple(name for name, moves in most.items() if moves < STILL)
+
+
+STILL = 1e-3  # of the largest number: a hundred times what may differ
 
 LEAST_VARIANCE = 1e-3  # a channel that was constant in the one batch would be magnified without bound
 
@@ -210,7 +225,14 @@ def difference(batch: int, name: str, left: np.ndarray, right: np.ndarray) -> Di
     max_abs = float(np.nan_to_num(gap, nan=np.inf, posinf=np.inf).max(initial=0.0))
     largest = float(np.abs(a[np.isfinite(a)]).max(initial=0.0))
     max_rel = 0.0 if max_abs == 0 else max_abs / largest if largest else np.inf
-    return Difference(batch, name, max_abs, max_rel, _cosine(a, b))
+    return Difference(batch, name, max_abs, max_rel, _cosine(a, b), moves=_moves(left, largest))
+
+
+def _moves(value: np.ndarray, largest: float) -> float:
+    """How far samples lie apart; infinite where that says nothing."""
+    if value.ndim == 0 or len(value) < 2 or value.dtype.kind != "f" or not np.isfinite(value).all():
+        return math.inf
+    return float(np.ptp(value.astype(np.float64), axis=0).max(initial=0)) / largest if largest else 0.0
 
 
 def _cosine(a: np.ndarray, b: np.ndarray) -> float:

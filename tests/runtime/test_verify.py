@@ -165,3 +165,23 @@ def test_calibration_keeps_a_deep_residual_network_finite() -> None:
     assert [key for key in weights if not np.array_equal(weights[key], calm[key])] == [
         key for key in weights if key.endswith(("running_mean", "running_var"))
     ]
+
+
+DYING = "network n {{ input x: [3, 8, 8]; {}; flatten; linear(4, init = normal(std = 1e-3), bias_init = constant(1)) }}"
+
+
+def test_outputs_that_no_input_moves_prove_little() -> None:
+    layers = "; ".join(["conv(3, 3, init = normal(std = 1e-3))"] * 2)
+    net = compiled(DYING.format(layers))
+    result = verify(net.checked, net.initialize())
+    assert result.agrees
+    assert result.still == ("output",)
+    assert not verify(net.checked, net.initialize(), (1,)).still  # a single sample tells nothing
+
+
+def test_statistics_of_a_batch_let_outputs_move() -> None:
+    layers = "; ".join(["conv(8, 3, init = normal(std = 1e-3)) -> batchnorm"] * 2)
+    net = compiled(DYING.format(layers).replace("init = normal(std = 1e-3), bias", "bias"))
+    weights = net.initialize()
+    assert verify(net.checked, weights).still == ("output",)
+    assert not verify(net.checked, calibrated(net.checked, weights)).still

@@ -21,7 +21,7 @@ from archdsl.language.limits import Limits
 @click.option("--input", "inputs", multiple=True, metavar="NAME=CxHxW", callback=options.shapes,
               help="Override an input's shape.")  # fmt: skip
 @click.option("--limit", "limits", multiple=True, metavar="NAME=N", callback=options.limits, help="Raise a limit.")
-@options.quiet_option
+@options.verbosity_options
 def command(
     files: tuple[str, ...], network: str | None, form: str, strict: bool, parameters: dict[str, object],
     inputs: dict[str, tuple[int, ...]], limits: Limits,

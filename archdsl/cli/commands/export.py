@@ -55,7 +55,7 @@ def command(
       archdsl export torchvision/vgg16 --passes fc_to_conv --input image=3x256x256 -o dense.onnx
       archdsl export torchvision/resnet50 --weights W.safetensors --precision int8 --calibrate photos -o small.onnx
     """
-    from archdsl.cli.show import steps
+    from archdsl.cli.show import steps, warn_of_still
     from archdsl.passes.pipeline import DEPLOYMENT, known
     from archdsl.runtime.deploy import Deployment, prepare, prove, write
 
@@ -89,6 +89,7 @@ def command(
         next(step)
     if not options.said("quiet"):
         _print(written, prepared)
+        warn_of_still(prepared.still)
         if accuracy is not None:
             show_accuracy(accuracy, initialized=weights is None)
 

@@ -29,4 +29,5 @@ def command(
         return
     options.spare_inputs(output)
     write_atomic(output, source.encode())
-    click.echo(f"wrote {output}")
+    if not options.said("quiet"):
+        click.echo(f"wrote {output}")

@@ -34,7 +34,7 @@ def command(
     \b
     Example: archdsl verify googlenet
     """
-    from archdsl.cli.show import steps
+    from archdsl.cli.show import steps, warn_of_still
 
     if other is not None:
         from archdsl.cli.against import verify_against
@@ -50,12 +50,13 @@ def command(
         arrays = options.load_weights(loaded, weights, seed)
         next(step)
         result = verify(loaded.checked, arrays, batches, tolerance, opset=opset, seed=seed)
-        if weights is None and not result.finite:
-            # fresh batch norm statistics let a very deep network overflow: take those of a batch, as training would
+        if weights is None and (result.still or not result.finite):
+            # with fresh batch norm statistics a deep network overflows or dies out: take a batch's, as training would
             arrays = calibrated(loaded.checked, arrays, seed)
             result = verify(loaded.checked, arrays, batches, tolerance, opset=opset, seed=seed)
     if not options.said("quiet"):
         _print(result)
+        warn_of_still(result.still)
     return _verdict(result)
 
 

@@ -52,7 +52,12 @@ def _clip(site: Site, low: float, high: float) -> None:
 
 @rule(LeakyReLU)
 def leaky_relu(site: Site, op: LeakyReLU) -> None:
-    site.final("LeakyRelu", site.inputs, alpha=float(op.slope))
+    if not site.lacks("LeakyRelu"):
+        return site.final("LeakyRelu", site.inputs, alpha=float(op.slope))
+    below = TensorType(site.type.shape, "bool")
+    negative = site.node("Less", [site.input, site.constant("zero", 0.0)], "negative", below)
+    scaled = site.node("Mul", [site.input, site.constant("slope", float(op.slope))], "scaled")
+    return site.final("Where", [negative, scaled, site.input])
 
 
 @rule(ELU)
@@ -73,7 +78,7 @@ def prelu(site: Site, op: PReLU) -> None:
 
 @rule(GELU)
 def gelu(site: Site, op: GELU) -> None:
-    if site.opset >= 20:
+    if site.opset >= 20 and not site.lacks("Gelu"):
         return site.final("Gelu", site.inputs, approximate=op.approximate)
     factors = [site.input, site.constant("half", 0.5)]
     if op.approximate == "tanh":

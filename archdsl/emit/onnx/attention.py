@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from archdsl.emit.onnx.embedding import positions_of
-from archdsl.emit.onnx.rules import Site, rule
+from archdsl.emit.onnx.rules import ELEMENT_TYPES, Site, rule
 from archdsl.ops.attention import Attention, MatMul, MultiheadAttention
 from archdsl.ops.base import TensorType
 from archdsl.ops.dims import symbolic
@@ -131,11 +131,11 @@ def _scale(site: Site, query: Named, heads: int) -> str:
     width = query.type.shape[1]
     if not symbolic(width):
         return site.constant("scale", 1 / math.sqrt(width // heads))
-    number = TensorType(())
+    number, kind = TensorType((), query.type.dtype), ELEMENT_TYPES[query.type.dtype]
     sizes = site.weight_node("Shape", [query.name], "sizes", TensorType((3,), "int64"))
     last = site.weight_node("Gather", [sizes, site.constant("last", 2)], "width", TensorType((), "int64"))
     share = site.weight_node("Div", [last, site.constant("heads", heads)], "share", TensorType((), "int64"))
-    root = site.weight_node("Sqrt", [site.weight_node("Cast", [share], "share_float", number, to=1)], "root", number)
+    root = site.weight_node("Sqrt", [site.weight_node("Cast", [share], "share_float", number, to=kind)], "root", number)
     return site.weight_node("Reciprocal", [root], "scale", number)
 
 

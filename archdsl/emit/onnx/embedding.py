@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from archdsl.emit.onnx.rules import Site, refuse_open, rule
+from archdsl.emit.onnx.rules import ELEMENT_TYPES, Site, refuse_open, rule
 from archdsl.ops.base import TensorType
 from archdsl.ops.dims import symbolic
 from archdsl.ops.embedding import Embedding, Parameter, PositionalEncoding
@@ -28,21 +28,21 @@ def parameter(site: Site, op: Parameter) -> None:
 
 @rule(PositionalEncoding)
 def positional_encoding(site: Site, _: PositionalEncoding) -> None:
-    """Angles `t * 10000^(-2i / D)` in float32, as PyTorch's source has them; sines and cosines in turn."""
-    length, width = site.type.shape
+    """Angles `t * 10000^(-2i / D)` in the input's type, as PyTorch's source has them; sines and cosines in turn."""
+    (length, width), dtype = site.type.shape, site.type.dtype
     refuse_open(width)
     positions = positions_of(site, site.input, site.type, "positions")
-    angles = TensorType((length, width // 2))
-    column = TensorType((length, 1))
-    floats = site.weight_node("Cast", [positions], "floats", TensorType((length,)), to=1)
+    angles = TensorType((length, width // 2), dtype)
+    column = TensorType((length, 1), dtype)
+    floats = site.weight_node("Cast", [positions], "floats", TensorType((length,), dtype), to=ELEMENT_TYPES[dtype])
     times = site.weight_node("Unsqueeze", [floats, site.constant("one", (1,))], "times", column)
     frequencies = site.constant("frequencies", 10000.0 ** (-np.arange(0, width, 2) / width))
     angle = site.weight_node("Mul", [times, frequencies], "angles", angles)
     last = site.constant("last", (2,))
-    pair = TensorType((length, width // 2, 1))
+    pair = TensorType((length, width // 2, 1), dtype)
     waves = [site.weight_node(kind, [angle], kind.lower(), angles) for kind in ("Sin", "Cos")]
     parts = [site.weight_node("Unsqueeze", [wave, last], f"{wave.rpartition('/')[2]}_column", pair) for wave in waves]
-    pairs = site.weight_node("Concat", parts, "pairs", TensorType((length, width // 2, 2)), axis=2)
+    pairs = site.weight_node("Concat", parts, "pairs", TensorType((length, width // 2, 2), dtype), axis=2)
     table = site.weight_node("Reshape", [pairs, site.constant("table_shape", (0, width))], "table", site.type)
     site.final("Add", [site.input, table])
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from onnx import TensorProto
 
-from archdsl.emit.onnx.rules import AttributeValue, Site, Unsupported, rule
+from archdsl.emit.onnx.rules import ELEMENT_TYPES, AttributeValue, Site, Unsupported, rule
 from archdsl.emit.onnx.sizes import joined, loose, sizes_of
 from archdsl.ops.base import TensorType
 from archdsl.ops.dims import symbolic
@@ -41,8 +40,9 @@ def roi_pool(site: Site, op: RoIPool) -> None:
     boxes, samples = _all_boxes(site)
     every = _every(site)
     column = loose(site, "Unsqueeze", [samples, site.constant("last", (1,))], "sample_column", (every, 1))
-    numbers = loose(site, "Cast", [column], "sample_numbers", (every, 1), "float32", to=TensorProto.FLOAT)
-    rois = loose(site, "Concat", [numbers, boxes], "rois", (every, 5), "float32", axis=1)
+    dtype = site.layer.input_types[1].dtype
+    numbers = loose(site, "Cast", [column], "sample_numbers", (every, 1), dtype, to=ELEMENT_TYPES[dtype])
+    rois = loose(site, "Concat", [numbers, boxes], "rois", (every, 5), dtype, axis=1)
     attributes: dict[str, AttributeValue] = {"pooled_shape": op.sizes(), "spatial_scale": float(op.scale)}
     _by_sample(site, "MaxRoiPool", [site.inputs[0], rois], attributes)
 
@@ -58,7 +58,7 @@ def _all_boxes(site: Site) -> tuple[str, str]:
         raise Unsupported(f"onnxruntime has no `{site.layer.op.name}` beyond opset {LAST_OPSET}")
     source, boxes = site.inputs[1], site.layer.input_types[1]
     every = _every(site)
-    flat = loose(site, "Reshape", [source, site.constant("box_shape", (-1, 4))], "boxes", (every, 4), "float32")
+    flat = loose(site, "Reshape", [source, site.constant("box_shape", (-1, 4))], "boxes", (every, 4), boxes.dtype)
     both = sizes_of(site, source, boxes, 0, 2, "box_counts")
     first = site.constant("first", 0)
     batch = loose(site, "Gather", [both, first], "batch", ())
@@ -98,24 +98,25 @@ def anchors(site: Site, op: Anchors) -> None:
 
 def _places(site: Site, op: Anchors, axis: int, shape: Sequence[int], mask: Sequence[float]) -> str:
     """`stride * (i + offset)` for each position along an axis, in the coordinates that `mask` picks."""
-    suffix, size = f"axis{axis + 1}", site.type.shape[axis]
+    suffix, size, dtype = f"axis{axis + 1}", site.type.shape[axis], site.type.dtype
     if not symbolic(size):
-        table = (np.arange(size, dtype=np.float32) + np.float32(op.offset)) * np.float32(op.stride)
-        return site.constant(suffix, table.reshape(*shape) * np.array(mask, np.float32))
+        number = np.dtype(dtype).type
+        table = (np.arange(size, dtype=dtype) + number(op.offset)) * number(op.stride)
+        return site.constant(suffix, table.reshape(*shape) * np.array(mask, dtype))
     sizes = sizes_of(site, site.input, site.type, axis + 1, axis + 2, f"{suffix}_size")
     zero = site.constant(f"{suffix}_zero", 0)
     name, line = str(size), (str(size),)
     end = loose(site, "Gather", [sizes, zero], f"{suffix}_end", ())
     steps = loose(site, "Range", [zero, end, site.constant(f"{suffix}_one", 1)], f"{suffix}_range", line)
-    numbers = loose(site, "Cast", [steps], f"{suffix}_numbers", line, "float32", to=TensorProto.FLOAT)
+    numbers = loose(site, "Cast", [steps], f"{suffix}_numbers", line, dtype, to=ELEMENT_TYPES[dtype])
     offset, stride = (site.constant(f"{suffix}_{word}", float(getattr(op, word))) for word in ("offset", "stride"))
-    moved = loose(site, "Add", [numbers, offset], f"{suffix}_moved", line, "float32")
-    places = loose(site, "Mul", [moved, stride], f"{suffix}_places", line, "float32")
+    moved = loose(site, "Add", [numbers, offset], f"{suffix}_moved", line, dtype)
+    places = loose(site, "Mul", [moved, stride], f"{suffix}_places", line, dtype)
     target = site.constant(f"{suffix}_shape", tuple(-1 if symbolic(n) else n for n in shape))
     named = tuple(name if symbolic(n) else n for n in shape)
-    column = loose(site, "Reshape", [places, target], f"{suffix}_column", named, "float32")
+    column = loose(site, "Reshape", [places, target], f"{suffix}_column", named, dtype)
     mask_ = site.constant(f"{suffix}_mask", list(mask))
-    return loose(site, "Mul", [column, mask_], suffix, (*named[:-1], 4), "float32")
+    return loose(site, "Mul", [column, mask_], suffix, (*named[:-1], 4), dtype)
 
 
 @rule(BoxDecode)
@@ -126,7 +127,7 @@ def box_decode(site: Site, op: BoxDecode) -> None:
     dx, dy, dw, dh = (1 / scale for scale in op.factors())
 
     def product(source: str, suffix: str, first: Sequence[float], second: Sequence[float]) -> str:
-        matrix = site.constant(f"{suffix}_matrix", np.array([first, second], np.float32).T)
+        matrix = site.constant(f"{suffix}_matrix", np.array([first, second], np.float64).T)
         return site.node("MatMul", [source, matrix], suffix, pair)
 
     def pairs(op_type: str, inputs: list[str], suffix: str) -> str:

@@ -45,7 +45,8 @@ def _target(site: Site, op: Resize) -> list[str]:
     rank = len(site.type.spatial)
     if factors is not None:
         axes = zip(site.type.spatial, site.result.spatial, factors, strict=True)
-        return [site.constant("scales", [1.0, 1.0, *(float(runtime_scale(*axis)) for axis in axes)])]
+        scales = [1.0, 1.0, *(float(runtime_scale(*axis)) for axis in axes)]
+        return [site.constant("scales", scales, "float32")]
     front = sizes_of(site, site.inputs[0], site.type, 0, 2, "front")
     if symbolic(site.result.spatial):
         spatial = sizes_of(site, site.inputs[-1], site.layer.input_types[-1], 2, rank + 2, "like")

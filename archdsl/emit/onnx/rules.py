@@ -24,6 +24,17 @@ ELEMENT_TYPES = {
     "bool": TensorProto.BOOL,
 }
 
+_DOUBLE, _WHOLE = frozenset(("float64",)), frozenset(("int64", "int32", "bool"))
+#: Element types for which onnxruntime (1.32) has no kernel on a CPU, of the operators that the rules write. At single
+#: opsets, 18 among them, it runs some of these all the same, as ONNX's own composition; that is not leant on.
+LACKING: dict[str, frozenset[str]] = {
+    **dict.fromkeys(("AveragePool", "GlobalAveragePool", "GlobalMaxPool", "LRN", "Resize"), _DOUBLE),
+    **dict.fromkeys(("Elu", "Erf", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish"), _DOUBLE),
+    **dict.fromkeys(("MaxRoiPool", "Selu", "Softplus"), _DOUBLE),
+    **dict.fromkeys(("DepthToSpace", "SpaceToDepth"), _WHOLE),
+    "NonMaxSuppression": frozenset(("float16", "float64")),
+}
+
 AttributeValue = int | float | str | tuple[int, ...] | tuple[str, ...]
 #: A type without the batch, and which axis the batch is of the tensor that has it.
 Placed = tuple[TensorType, int]
@@ -101,6 +112,15 @@ class Site:
         """Type of the first output."""
         return self.layer.output_types[0]
 
+    @property
+    def floats(self) -> str:
+        """Element type of the layer's arithmetic: the first input's, or float32 where that has whole numbers."""
+        return self.type.dtype if self.type.dtype.startswith("float") else "float32"
+
+    def lacks(self, op_type: str) -> bool:
+        """Whether no kernel takes elements of the first input's type."""
+        return self.type.dtype in LACKING.get(op_type, ())
+
     def weight(self, name: str) -> str:
         """Initializer of one of the layer's weights: its `state_dict` key."""
         weight = next(weight for weight in self.layer.weights if weight.name == name)
@@ -109,17 +129,20 @@ class Site:
             self.emitter.declared[key] = TensorType(weight.shape, weight.dtype)
         return key
 
-    def constant(self, suffix: str, values: float | Sequence[float] | np.ndarray) -> str:
-        """Initializer `path/suffix`: float32 for floats, int64 for integers, a scalar for a number.
+    def constant(self, suffix: str, values: float | Sequence[float] | np.ndarray, dtype: str | None = None) -> str:
+        """Initializer `path/suffix`: of floats as the first input has, which they meet, int64 for integers, or `dtype`.
 
-        Raises `Unsupported` where a number is an open size, of which only the nominal value could be written.
+        A number is a scalar. Raises `Unsupported` where one is an open size, of which only the nominal value could be
+        written.
         """
         refuse_open(values)
         array = np.asarray(values)
-        array = array.astype("<f4" if array.dtype.kind == "f" else "<i8")
+        dtype = dtype or (self.floats if array.dtype.kind == "f" else "int64")
+        with np.errstate(over="ignore"):  # beyond the type it is infinite
+            array = array.astype(np.dtype(dtype).newbyteorder("<"))
         name = f"{self.layer.path}/{suffix}"
         tensor = self.emitter.graph.initializer.add(name=name, dims=array.shape, raw_data=array.tobytes())
-        tensor.data_type = TensorProto.FLOAT if array.dtype.kind == "f" else TensorProto.INT64
+        tensor.data_type = ELEMENT_TYPES[dtype]
         return name
 
     def reshape(self, source: str, given: TensorType, wanted: TensorType, suffix: str | None = None) -> str:
@@ -199,6 +222,8 @@ class Site:
         outputs: Iterable[str],
         attributes: Mapping[str, AttributeValue],
     ) -> None:
+        if self.lacks(op_type):
+            raise Unsupported(f"onnxruntime has no `{op_type}` for {self.type.dtype}")
         node = self.emitter.graph.node.add(op_type=op_type, name=name)
         node.input.extend(inputs)
         node.output.extend(outputs)

@@ -75,8 +75,8 @@ def split(site: Site, op: Split) -> None:
 
 @rule(Upsample)
 def upsample(site: Site, op: Upsample) -> None:
-    scales = site.constant("scales", [1.0, 1.0, *map(float, op.scales(site.layer.input_types))])
-    inputs = [site.input, "", scales]
+    scales = [1.0, 1.0, *map(float, op.scales(site.layer.input_types))]
+    inputs = [site.input, "", site.constant("scales", scales, "float32")]
     if op.mode == "nearest":
         attributes = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
         return site.final("Resize", inputs, mode="nearest", **attributes)

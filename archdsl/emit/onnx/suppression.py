@@ -28,9 +28,9 @@ def nms(site: Site, op: NMS) -> None:
     axis = site.constant("one", (1,))
     if single:
         scores = site.node("Unsqueeze", [scores, axis], "scores", TensorType((1, *kinds.shape), kinds.dtype))
-    limits = {"most": (op.max,), "iou": [float(op.iou)], "score": [float(op.score)]}
-    inputs = [boxes, scores, *(site.constant(name, number) for name, number in limits.items())]
-    found = loose(site, "NonMaxSuppression", inputs, "found", (kept, 3))
+    limits = [site.constant("most", (op.max,))]
+    limits += [site.constant(name, [float(share)], "float32") for name, share in (("iou", op.iou), ("score", op.score))]
+    found = loose(site, "NonMaxSuppression", [boxes, scores, *limits], "found", (kept, 3))
     classes = 1 if single else kinds.shape[0]
     table = _table(site, boxes, classes, op.max)
     group = loose(
