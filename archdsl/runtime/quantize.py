@@ -31,6 +31,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 
 from archdsl.emit.onnx.writer import save
 from archdsl.language.diagnostics import ArchError, error
+from archdsl.runtime.ahead import ahead
 from archdsl.runtime.scratch import scratch
 
 #: ops whose weights are most of a network
@@ -53,7 +54,9 @@ def quantized(model: ModelProto, feeds: Iterable[Mapping[str, np.ndarray]]) -> M
     """
     with scratch() as folder, _refusals(model), _silence():
         source, target = folder / "float.onnx", folder / "integer.onnx"
-        save(_marked(model), source)
+        marked = _marked(model)
+        ahead(marked)
+        save(marked, source)
         quantize_static(
             str(source),
             str(target),
@@ -62,7 +65,7 @@ def quantized(model: ModelProto, feeds: Iterable[Mapping[str, np.ndarray]]) -> M
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            nodes_to_exclude=_kept(model),
+            nodes_to_exclude=_kept(marked),
             use_external_data_format=True,  # else nothing above 2 GB
             extra_options={"OpTypesToExcludeOutputQuantization": list(FLOAT_RESULT)},
         )
