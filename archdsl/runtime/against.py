@@ -128,7 +128,7 @@ def against(
 def _read_other(graph: CheckedGraph, path: Path) -> Other:
     session = open_session(path)
     inputs = session.get_inputs()
-    model = onnx.load(path)
+    model = _loaded(path)
     names = _paired_inputs(graph, inputs, path)
     by_name = {item.name: item for item in inputs}
     ordered = [by_name[name] for name in names.values()]
@@ -140,6 +140,17 @@ def _read_other(graph: CheckedGraph, path: Path) -> Other:
     except Unknown as reason:
         raise error("against-mismatch", f"the layers of `{path}` cannot be compared: {reason}") from reason
     return Other(path, model, Side(model, known), names, batch)
+
+
+def _loaded(path: Path) -> onnx.ModelProto:
+    """The model with its weights; onnx is stricter about where they lie than onnxruntime is."""
+    try:
+        return onnx.load(path)
+    except onnx.checker.ValidationError as problem:
+        reason = str(problem).strip().partition("\n")[0]
+        help = "if its data are a link, copy both files"
+        message = f"onnx does not read the data of `{path}`"
+        raise error("model-unreadable", message, notes=(reason,), help=help) from problem
 
 
 def _paired_inputs(graph: CheckedGraph, inputs: list[Any], path: Path) -> dict[str, str]:

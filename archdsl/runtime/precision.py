@@ -21,6 +21,7 @@ from archdsl.language.diagnostics import error
 from archdsl.runtime.bound import run_once
 from archdsl.runtime.calibration import Feed, Samples
 from archdsl.runtime.deploy import Prepared
+from archdsl.runtime.memory import room_for
 from archdsl.runtime.scratch import scratch
 from archdsl.runtime.session import open_session
 from archdsl.runtime.verify import difference, draw_inputs
@@ -113,7 +114,8 @@ def _batch(model: ModelProto) -> int:
 
 def _run(feed: Feed, batch: int, model: ModelProto) -> Feed:
     """The model's inputs for one run: the sample as often as the batch needs it."""
-    return {item.name: np.repeat(feed[item.name][None], batch, axis=0) for item in model.graph.input}
+    with room_for(f"samples of a batch of {batch}"):
+        return {item.name: np.repeat(feed[item.name][None], batch, axis=0) for item in model.graph.input}
 
 
 def _compared_on(graph: CheckedGraph, precision: Lower, samples: Samples | None) -> tuple[Basis, Sequence[Feed]]:

@@ -111,6 +111,8 @@ def _place(path: str, tensor: TensorProto, what: str) -> Path:
     if not there:
         help = "such a model consists of two files that have to lie in one folder"
         raise unreadable(path, f"{what} lies in `{shown(location)}`, which is not there", help=help)
+    if place.stat().st_nlink > 1:  # onnx takes it for a trap
+        raise unreadable(path, f"{what} lies in `{shown(location)}`, which has several hard links", "copy the file")
     return place
 
 

@@ -23,6 +23,7 @@ from archdsl.passes.pipeline import DEPLOYMENT
 from archdsl.resources import folder
 from archdsl.runtime.against import AgainstResult, against
 from archdsl.runtime.align import Key, common
+from archdsl.runtime.deploy import Deployment, deploy
 from archdsl.weights.read import read_weights
 
 LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"
@@ -269,3 +270,12 @@ def test_what_torch_exports(tmp_path: Path) -> None:
     for found in (against(net.checked, path, named=read_weights(path)), against(net.checked, path, given)):
         assert found.agrees
         assert len(found.alignment.pairs) == found.alignment.nodes[1]
+
+
+def test_data_with_hard_links_are_told_as_onnx_refuses_them(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    deploy(NET.checked, weights(), path, Deployment(external="always"))
+    (tmp_path / "again").hardlink_to(tmp_path / "net.onnx.data")
+    with pytest.raises(ArchError, match="onnx does not read the data of") as caught:
+        against(NET.checked, path)
+    assert "hard link" in caught.value.diagnostics[0].notes[0]

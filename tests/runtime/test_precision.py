@@ -143,6 +143,12 @@ def test_a_missing_folder_for_temporary_files_is_told(
     assert caught.value.diagnostics[0].code == "cannot-write"
 
 
+def test_a_batch_that_no_machine_holds() -> None:
+    model, graph = model_of(2**31 - 1)
+    with pytest.raises(ArchError, match="there is no room for samples of a batch of"):
+        lower_precision(model, graph, "fp16")
+
+
 def test_integers_need_samples() -> None:
     model, graph = model_of()
     with pytest.raises(ArchError) as caught:
