@@ -73,7 +73,8 @@ def _expression(text: str) -> object:
 
 
 def _no_stage(path: object) -> object:
-    raise click.BadParameter("a parameter cannot be a tensor")
+    what = "a name means nothing here"
+    raise click.BadParameter(f"{what}: a string is written '\"...\"', and the words are true and false")
 
 
 def shapes(ctx: click.Context, option: click.Parameter, texts: tuple[str, ...]) -> dict[str, tuple[int | str, ...]]:

@@ -29,7 +29,14 @@ def _counted(element: s.Repeat, value: Value | None, here: Here) -> range:
         message = f"`repeat` needs a whole number of at least 0, not {kind_of(count)}"
         raise error("bad-loop", message, element.count.span)
     _refuse_hopeless(count, element.body, element.count.span, here)
+    _count_empty(count, element, here)
     return range(count)
+
+
+def _count_empty(count: int, element: s.Repeat | s.Loop, here: Here) -> None:
+    """Rounds in which nothing stands take time, too: each counts as a statement."""
+    if not element.body.statements:
+        here.e.count_statement(element.span, count)
 
 
 def _refuse_hopeless(count: int, body: s.Body, span: Span, here: Here) -> None:
@@ -56,6 +63,7 @@ def _iterations(element: s.Loop, value: Value | None, here: Here) -> list[Env]:
     if not isinstance(items, tuple | dict):
         raise error("bad-loop", f"`for` needs a list or a map, not {kind_of(items)}", element.items.span)
     _refuse_hopeless(len(items), element.body, element.items.span, here)
+    _count_empty(len(items), element, here)
     if len(element.names) == 1:
         return [Env({element.names[0]: item}, here.env) for item in items]
     pairs = items.items() if isinstance(items, dict) else enumerate(items)

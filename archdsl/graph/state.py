@@ -93,8 +93,8 @@ class Elaboration:
         for diagnostic in failure.diagnostics:
             self.report(diagnostic, stack)
 
-    def count_statement(self, span: Span) -> None:
-        self.statements += 1
+    def count_statement(self, span: Span, number: int = 1) -> None:
+        self.statements += number
         if self.statements > self.limits.statements:
             raise too_many("statements", self.limits.statements, span)
 
@@ -120,7 +120,7 @@ class Stop(ArchError):
 
 def too_many(what: str, limit: int, span: Span, number: int | None = None) -> Stop:
     """The diagnostic of a limit on what unrolls."""
-    found = f"at least {number:,}" if number is not None else f"more than {limit:,}"
+    found = f"at least {number:,}" if number is not None and number > limit else f"more than {limit:,}"
     message = f"this unrolls to {found} {what}; the limit is {limit:,}"
     help = f"raise it with `--limit {what}=...` if this is meant"
     return Stop([Diagnostic(f"limit-{what}", message, span, help=help)])

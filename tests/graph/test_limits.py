@@ -75,3 +75,11 @@ def test_a_megabyte_of_brackets(text: str) -> None:
     found = messages(text)
     assert len(found) == 1
     assert found[0].split(":")[0] in ("syntax-error", "limit-nesting", "unclosed-bracket")
+
+
+@pytest.mark.parametrize("outer", ["repeat 100000", "for i in range(100000)"])
+@pytest.mark.parametrize("inner", ["repeat 100000", "for j in range(100000)"])
+def test_rounds_in_which_nothing_stands_are_counted(outer: str, inner: str) -> None:
+    (found,) = messages(f"network n {{ input x: [3]; {outer} {{ {inner} {{ }} }}; relu }}")
+    assert found == "limit-statements: this unrolls to more than 200,000 statements; the limit is 200,000"
+    assert not messages("network n { input x: [3]; repeat 3 { for j in range(4) { } }; relu }")
