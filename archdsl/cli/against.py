@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from archdsl.cli import options
 
@@ -25,10 +26,17 @@ def verify_against(
 
     given = options.load_weights(loaded, weights, seed) if weights is not None else None
     named = _named(loaded, other) if weights is None else None
-    result = against(loaded.checked, other, given, named, batches, tolerance, opset=opset, seed=seed)
+    asked = batches if _is_given("batches") else None
+    result = against(loaded.checked, other, given, named, asked, tolerance, opset=opset, seed=seed)
     if not options.said("quiet"):
         _print(result, other, weights)
     return _verdict(result, other)
+
+
+def _is_given(option: str) -> bool:
+    """By the user; the default gives way to what the file fixes."""
+    source = click.get_current_context().get_parameter_source(option)
+    return source not in (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
 
 
 def _named(loaded: Network, other: str) -> Mapping[str, np.ndarray]:

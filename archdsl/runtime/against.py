@@ -19,12 +19,15 @@ from archdsl.language.diagnostics import ArchError, error
 from archdsl.passes.pipeline import run_passes
 from archdsl.runtime.align import Alignment, Side, align
 from archdsl.runtime.bound import run_once
-from archdsl.runtime.count import Unknown, tensor_shapes
+from archdsl.runtime.count import Unknown, sized_at
 from archdsl.runtime.feed import Shape, batch_of
 from archdsl.runtime.session import open_session
 from archdsl.runtime.transfer import transferred
 from archdsl.runtime.verify import Arrays, Difference, difference, draw_inputs
 from archdsl.weights.fit import Wrong, fit, headers_of, listed
+
+#: one sample, and more of them than one: an even number and an odd one
+BATCHES = (1, 2, 5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ def against(
     path: str | Path,
     given: Mapping[str, np.ndarray] | None = None,
     named: Mapping[str, np.ndarray] | None = None,
-    batches: Sequence[int] = (1, 2, 5),
+    batches: Sequence[int] | None = None,
     tolerance: float = 1e-5,
     *,
     opset: int = 17,
@@ -106,16 +109,18 @@ def against(
 
     `given` are the network's weights. Without them they come from the other file: from `named`, its arrays under the
     network's names, else from the node that does what the weight's own node does. If the file has no batch norms, ours
-    are folded as `archdsl export` folds them. A batch that the file fixes is the one compared.
-    Raises `ArchError`: `model-unreadable`, `against-mismatch`, `weights-mismatch`, `run-failed`, those of `skeleton`.
+    are folded as `archdsl export` folds them. Unless `batches` are given, they are `BATCHES`, or the one that the file
+    fixes.
+    Raises `ArchError`: `model-unreadable`, `onnx-input` for a batch that the file does not take, `against-mismatch`,
+    `weights-mismatch`, `run-failed`, those of `skeleton`.
     """
     graph = at(graph, nominal(graph))
-    other = _read_other(graph, Path(path))
+    other = _read_other(graph, Path(path), batches)
     form = _fitting_form(graph, other, opset, named or {}) if given is None else _form(graph, other, opset, given)
     model = attach(form.skeleton, form.found)
     outputs = _output_pairs(form, other)
     layers = [(mine.output[0], theirs.output[0]) for mine, theirs in form.alignment.pairs]
-    sizes = [other.batch] if other.batch else list(batches)
+    sizes = [other.batch] if other.batch else list(batches or BATCHES)
     compared = []
     for size in sizes:
         compared += _compare(model, other, outputs, draw_inputs(graph, size, seed), size)
@@ -125,21 +130,28 @@ def against(
     return result if result.agrees else replace(result, first_divergence=_first(result, form.side))
 
 
-def _read_other(graph: CheckedGraph, path: Path) -> Other:
+def _read_other(graph: CheckedGraph, path: Path, batches: Sequence[int] | None) -> Other:
     session = open_session(path)
     inputs = session.get_inputs()
     model = _loaded(path)
     names = _paired_inputs(graph, inputs, path)
     by_name = {item.name: item for item in inputs}
     ordered = [by_name[name] for name in names.values()]
-    fixed = all(item.shape and isinstance(item.shape[0], int) for item in ordered)
-    batch = batch_of(ordered, None, str(path)) if fixed else None
+    batch = _fixed_batch(ordered, batches, str(path))
     shapes = {names[node.path]: (batch or 1, *node.type.shape) for node in graph.inputs if node.path in names}
     try:
-        known = tensor_shapes(model, shapes)
+        known = sized_at(model, shapes)
     except Unknown as reason:
         raise error("against-mismatch", f"the layers of `{path}` cannot be compared: {reason}") from reason
-    return Other(path, model, Side(model, known), names, batch)
+    return Other(path, model, Side(model, known.shapes, known.made), names, batch)
+
+
+def _fixed_batch(inputs: list[Any], asked: Sequence[int] | None, file: str) -> int | None:
+    """None where it is free; raises `ArchError` where the file fixes another than those asked for."""
+    if not all(item.shape and isinstance(item.shape[0], int) for item in inputs):
+        return None
+    found = [batch_of(inputs, size, file) for size in asked or (None,)]
+    return found[0]
 
 
 def _loaded(path: Path) -> onnx.ModelProto:
@@ -148,7 +160,7 @@ def _loaded(path: Path) -> onnx.ModelProto:
         return onnx.load(path)
     except onnx.checker.ValidationError as problem:
         reason = str(problem).strip().partition("\n")[0]
-        help = "if its data are a link, copy both files"
+        help = "if its data are a link, hard or symbolic, copy both files instead"
         message = f"onnx does not read the data of `{path}`"
         raise error("model-unreadable", message, notes=(reason,), help=help) from problem
 

@@ -22,10 +22,14 @@ WEIGHTED = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of the graphs. `shapes` are those of its tensors, weights included, as far as they are known."""
+    """One of the graphs. `shapes` are those of its tensors, weights included, as far as they are known.
+
+    `constants` are tensors that follow from shapes, though nodes make them of an input: how much to pad, say.
+    """
 
     model: ModelProto
     shapes: Mapping[str, Shape]
+    constants: frozenset[str] = frozenset()
 
     def nodes(self) -> list[NodeProto]:
         """The nodes that compute, in an order that does not depend on how the file lists them.
@@ -62,11 +66,11 @@ class Side:
         return makers.get(tensor)
 
     def _running(self) -> list[int]:
-        """Nodes that depend on an input; the others make weights."""
+        """Nodes that depend on the numbers of an input; the others make weights and sizes."""
         alive = self.inputs
         found = []
         for number, node in enumerate(self.model.graph.node):
-            if alive.intersection(node.input):
+            if alive.intersection(node.input) and not self.constants.issuperset(filter(None, node.output)):
                 alive.update(node.output)
                 found.append(number)
         return found

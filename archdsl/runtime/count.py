@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import ModelProto, NodeProto
 
 from archdsl.language.diagnostics import error
-
-Shape = tuple[int, ...]
-Shapes = Mapping[str, Shape]
+from archdsl.runtime.shapes import Shape, Shapes, Sized, sized
 
 
 class Unknown(Exception):
@@ -47,27 +45,16 @@ def node_macs(model: ModelProto, inputs: Shapes) -> dict[int, int]:
 
 
 def tensor_shapes(model: ModelProto, inputs: Shapes) -> dict[str, Shape]:
-    """The shapes of all tensors, by onnx's own inference, as far as it knows them."""
-    copy = ModelProto()
-    copy.CopyFrom(model)
-    for item in copy.graph.input:
-        if item.name in inputs:
-            del item.type.tensor_type.shape.dim[:]
-            for size in inputs[item.name]:
-                item.type.tensor_type.shape.dim.add().dim_value = size
-    del copy.graph.value_info[:]  # stated for the declared shapes
-    for item in copy.graph.output:
-        item.type.tensor_type.ClearField("shape")
+    """The shapes of all tensors, as far as they follow from those of the inputs."""
+    return sized_at(model, inputs).shapes
+
+
+def sized_at(model: ModelProto, inputs: Shapes) -> Sized:
+    """The graph where its inputs have these shapes; raises `Unknown` where onnx cannot infer any."""
     try:
-        graph = onnx.shape_inference.infer_shapes(copy, data_prop=True).graph
+        return sized(model, inputs)
     except (onnx.shape_inference.InferenceError, ValueError) as problem:
         raise Unknown(f"onnx cannot infer its shapes: {problem}") from problem
-    found = {item.name: tuple(item.dims) for item in graph.initializer}
-    for item in (*graph.input, *graph.value_info, *graph.output):
-        dims = item.type.tensor_type.shape.dim
-        if item.type.tensor_type.HasField("shape") and all(dim.HasField("dim_value") for dim in dims):
-            found[item.name] = tuple(dim.dim_value for dim in dims)
-    return found
 
 
 def _apply(rule: Rule, node: NodeProto, shapes: Shapes) -> int:

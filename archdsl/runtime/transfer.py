@@ -9,6 +9,7 @@ import numpy as np
 from onnx import ModelProto, NodeProto, numpy_helper
 
 from archdsl.runtime.align import Pairs
+from archdsl.runtime.gates import Part, parts
 from archdsl.runtime.session import open_session
 
 Arrays = dict[str, np.ndarray]
@@ -57,7 +58,8 @@ def transferred(ours: ModelProto, wanted: Mapping[str, tuple[int, ...]], pairs: 
     """Arrays for the `wanted` weights of `ours` (name -> shape), from the constants that paired nodes of `other` read.
 
     A constant stands for the weight at the same place of its node, transposed where one of the two multiplies by the
-    transposed matrix. One of another shape is left out. A bias that the other node does without is 0.
+    transposed matrix. One of another shape is left out. A bias that the other node does without is 0. The weights of a
+    recurrent layer are parts of what its node reads.
     """
     makers = {name: node for node in ours.graph.node for name in node.output}
     places: dict[str, tuple[str, bool]] = {}
@@ -66,7 +68,9 @@ def transferred(ours: ModelProto, wanted: Mapping[str, tuple[int, ...]], pairs: 
             key, turned = _weight(tensor, makers)
             if key in wanted and key not in places:
                 places[key] = constant, turned ^ _turns(mine) ^ _turns(theirs)
-    values = Constants(other).values(constant for constant, _ in places.values())
+    recurrent = [part for pair in pairs for part in parts(*pair, makers)]
+    names = {constant for constant, _ in places.values()} | {part.constant for part in recurrent}
+    values = Constants(other).values(names - {""})
     found = {
         mine.input[BIAS]: np.zeros(wanted[mine.input[BIAS]], np.float32)
         for mine, theirs in pairs
@@ -76,6 +80,14 @@ def transferred(ours: ModelProto, wanted: Mapping[str, tuple[int, ...]], pairs: 
         array = values.get(constant)
         if array is not None and (fitting := _fitted(array, wanted[key], turned)) is not None:
             found[key] = fitting
+    return found | _of_recurrent(recurrent, wanted, values)
+
+
+def _of_recurrent(recurrent: Iterable[Part], wanted: Mapping[str, tuple[int, ...]], values: Arrays) -> Arrays:
+    found: Arrays = {}
+    for part in recurrent:
+        if part.weight in wanted and (array := part.of(values.get(part.constant), wanted[part.weight])) is not None:
+            found.setdefault(part.weight, array)
     return found
 
 

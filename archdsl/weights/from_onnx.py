@@ -112,7 +112,8 @@ def _place(path: str, tensor: TensorProto, what: str) -> Path:
         help = "such a model consists of two files that have to lie in one folder"
         raise unreadable(path, f"{what} lies in `{shown(location)}`, which is not there", help=help)
     if place.stat().st_nlink > 1:  # onnx takes it for a trap
-        raise unreadable(path, f"{what} lies in `{shown(location)}`, which has several hard links", "copy the file")
+        reason = f"{what} lies in `{shown(location)}`, which has several hard links; onnx reads no such file"
+        raise unreadable(path, reason, f"copy the model and `{shown(location)}`, instead of linking them")
     return place
 
 

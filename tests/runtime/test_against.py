@@ -58,9 +58,14 @@ def written(model: ModelProto, tmp_path: Path) -> Path:
     return path
 
 
-def compare(path: Path, given: dict[str, np.ndarray] | None = None, net: archdsl.Network = NET) -> AgainstResult:
+def compare(
+    path: Path,
+    given: dict[str, np.ndarray] | None = None,
+    net: archdsl.Network = NET,
+    batches: tuple[int, ...] | None = (1, 3),
+) -> AgainstResult:
     named = None if given else read_weights(path)
-    return against(net.checked, path, given, named, batches=(1, 3))
+    return against(net.checked, path, given, named, batches)
 
 
 def refusal(path: Path, net: archdsl.Network = NET) -> tuple[str, str]:
@@ -182,7 +187,7 @@ def test_weights_that_nodes_make_are_computed(tmp_path: Path) -> None:
         }""")
     half = np.random.default_rng(0).standard_normal((6, 4), dtype=np.float32)
     model.graph.initializer.append(numpy_helper.from_array(half, "half"))
-    found = compare(written(model, tmp_path), net=net)
+    found = compare(written(model, tmp_path), net=net, batches=None)
     assert found.agrees
     assert {item.difference.batch for item in found.outputs} == {2}
 
@@ -278,4 +283,6 @@ def test_data_with_hard_links_are_told_as_onnx_refuses_them(tmp_path: Path) -> N
     (tmp_path / "again").hardlink_to(tmp_path / "net.onnx.data")
     with pytest.raises(ArchError, match="onnx does not read the data of") as caught:
         against(NET.checked, path)
-    assert "hard link" in caught.value.diagnostics[0].notes[0]
+    (diagnostic,) = caught.value.diagnostics
+    assert "hard link" in diagnostic.notes[0]
+    assert "copy both files" in str(diagnostic.help)

@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import archdsl
 from archdsl.language.diagnostics import ArchError
-from archdsl.runtime.count import Unknown, node_macs, read_model
+from archdsl.runtime.count import Unknown, node_macs, read_model, tensor_shapes
 
 LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"
 
@@ -92,6 +92,45 @@ def test_what_hides_its_products_is_not_guessed() -> None:
     unknown = graph("n = NonZero (x) f = Cast <to = 1> (n) y = MatMul (f, w)", "float[3, 3] x, float[K, 2] w")
     with pytest.raises(Unknown, match="not known"):
         node_macs(unknown, {"x": (3, 3)})
+
+
+COMPUTED = [
+    ("zero = ConstantOfShape <value = int64[1] {0}> (n) p = Concat <axis = 0> (zero, e) v = Pad (x, p)", (2, 5)),
+    ("s = Shape (x) h = Div (s, two) v = Slice (x, none, h)", (1, 2)),
+    ("s = Shape <start = 1> (x) f = Concat <axis = 0> (minus, s) v = Reshape (x, f)", (2, 4)),
+    ("t = Relu (x) s = Shape (t) a = Shape (s) r = ConstantOfShape <value = int64[1] {1}> (a) "
+     "c = Mul (r, s) v = Expand (x, c)", (2, 4)),
+]  # fmt: skip
+CONSTANTS = "int64[1] n = {3}, int64[1] e = {1}, int64[1] two = {2}, int64[2] none = {0, 0}, int64[1] minus = {-1}"
+
+
+@pytest.mark.parametrize(("text", "shape"), COMPUTED)
+def test_shapes_that_nodes_compute_are_known(text: str, shape: tuple[int, ...]) -> None:
+    model = onnx.parser.parse_model(
+        f"""<ir_version: 8, opset_import: ["" : 17]> g (float[N, M] x, float[K, 6] w) => (float[A, B] y)
+        <{CONSTANTS}> {{ {text} y = MatMul (v, w) }}"""
+    )
+    assert tensor_shapes(model, {"x": (2, 4), "w": (shape[1], 6)})["v"] == shape
+    assert sum(node_macs(model, {"x": (2, 4), "w": (shape[1], 6)}).values()) == shape[0] * shape[1] * 6
+
+
+def test_what_is_drawn_or_large_or_not_sound_is_not_computed() -> None:
+    """Tensors of 64 TB, and of as many sizes as a random number says."""
+    large = "c = ConstantOfShape <value = int64[1] {1}> (n) r = ReduceProd <keepdims = 1> (c) y = ConstantOfShape (r)"
+    drawn = "d = RandomUniform <shape = [1]> () i = Cast <to = 7> (d) y = ConstantOfShape (i)"
+    none = "z = Sub (n, n) q = Div (n, z) i = Gather (q, n) y = ConstantOfShape (i)"
+    head = f'<ir_version: 8, opset_import: ["" : 17]> g (float[1] x) => (float[K] y) <int64[1] n = {{{2**43}}}>'
+    for text in (large, drawn, none):
+        assert "y" not in tensor_shapes(onnx.parser.parse_model(f"{head} {{ {text} }}"), {})
+
+
+def test_shapes_of_a_file_whose_weights_are_inputs_too() -> None:
+    """IR version 3 lists them among the inputs; they are constants all the same."""
+    model = onnx.parser.parse_model(
+        """<ir_version: 3, opset_import: ["" : 9]> g (float[N, 4] x, int64[2] s) => (float[A, B] y)
+        <int64[2] s = {0, -1}> { i = Identity (s) y = Reshape (x, i) }"""
+    )
+    assert tensor_shapes(model, {"x": (3, 4)}) == {"x": (3, 4), "s": (2,), "i": (2,), "y": (3, 4)}
 
 
 @pytest.mark.parametrize("content", [b"garbage", None])

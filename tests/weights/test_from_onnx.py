@@ -161,7 +161,7 @@ def test_external_data_outside_the_folder_is_refused(location: str, tmp_path: Pa
 def test_external_data_with_hard_links_is_told_as_that(tmp_path: Path) -> None:
     path = outside("data", tmp_path)
     path.with_name("data").hardlink_to(tmp_path / "secret")
-    assert "has several hard links" in refused(path)
+    assert "has several hard links; onnx reads no such file" in refused(path)
 
 
 def test_external_data_through_a_link_is_refused(tmp_path: Path) -> None:
